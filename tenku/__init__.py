@@ -1,0 +1,1 @@
+"""tenku: text, pictures and clips in, video out."""
