@@ -1,0 +1,30 @@
+"""Video as a value, and as files: read and write video and picture files."""
+
+from tenku.media.atomic import replacing
+from tenku.media.contact_sheet import contact_sheet
+from tenku.media.reading import read_picture, read_video
+from tenku.media.video import Frame, Frames, Video
+from tenku.media.writing import (
+    PICTURE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    VideoWriter,
+    encode_video,
+    write_picture,
+    write_video,
+)
+
+__all__ = [
+    "PICTURE_SUFFIXES",
+    "VIDEO_SUFFIXES",
+    "Frame",
+    "Frames",
+    "Video",
+    "VideoWriter",
+    "contact_sheet",
+    "encode_video",
+    "read_picture",
+    "read_video",
+    "replacing",
+    "write_picture",
+    "write_video",
+]
