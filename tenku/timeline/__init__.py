@@ -1,0 +1,1 @@
+"""Every task as a timeline: known latents, a noise floor, prompts over time."""
