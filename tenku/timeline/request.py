@@ -9,6 +9,7 @@ from tenku.errors import UserError
 
 SIZE_STEP: Final = 16  # pixels a side of one token: 8 from the VAE, 2 from the denoiser's patches
 MAX_PROMPT_LENGTH: Final = 2_000
+MIN_SIDE: Final = 32
 MAX_SIDE: Final = 512
 MAX_SECONDS: Final = 60.0
 MAX_FPS: Final = 60.0
@@ -106,11 +107,11 @@ def _check_fps(fps: float) -> None:
 
 
 def _check_size(width: int, height: int) -> None:
-    nearest = [min(MAX_SIDE, max(SIZE_STEP, round(side / SIZE_STEP) * SIZE_STEP)) for side in (width, height)]
+    nearest = [min(MAX_SIDE, max(MIN_SIDE, round(side / SIZE_STEP) * SIZE_STEP)) for side in (width, height)]
     if nearest != [width, height]:
         raise UserError(
             f"a size of {width}x{height} cannot be generated: each side must be a multiple of {SIZE_STEP} "
-            f"between {SIZE_STEP} and {MAX_SIDE} pixels; the nearest is {nearest[0]}x{nearest[1]}."
+            f"between {MIN_SIDE} and {MAX_SIDE} pixels; the nearest is {nearest[0]}x{nearest[1]}."
         )
 
 

@@ -1,0 +1,51 @@
+"""The verbs of `tenku`, gathered."""
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+from typer.main import get_command
+
+from tenku.cli.evaluate import evaluate
+from tenku.cli.generate import generate
+from tenku.cli.simulate import simulate
+from tenku.cli.train import train
+from tenku.errors import UserError
+
+app = typer.Typer(
+    name="tenku",
+    help="Text in, video out: generate, and make the model that generates.",
+    pretty_exceptions_enable=False,
+)
+for verb in (generate, simulate, train, evaluate):
+    app.command()(verb)
+
+
+def run(arguments: list[str]) -> None:
+    """Run one command; a mistake in its arguments becomes a `UserError`."""
+    try:
+        status = get_command(app).main(args=arguments or ["--help"], prog_name="tenku", standalone_mode=False)
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "tenku"
+        raise UserError(
+            f"{error.format_message().rstrip('. ')}; `{command} --help` lists the options."
+        ) from error
+    if status == 130:  # typer's word for Ctrl-C
+        raise KeyboardInterrupt
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"tenku {version('tenku')}")
+        raise typer.Exit
+
+
+@app.callback()
+def tenku(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Say which version this is."),
+    ] = False,
+) -> None:
+    """Text in, video out: generate, and make the model that generates."""
