@@ -55,6 +55,7 @@ class ChineseTeller:
         self._introduced: set[int] = set()
         self._in_cut = in_cut
         self._is_opened = False
+        self._is_plain = dice.chance(0.5)
         self._floor_is_told = plan.floor is None
         self._uses_short_colours = dice.chance(0.45)
 
@@ -81,11 +82,15 @@ class ChineseTeller:
 
     # Words
 
+    def _usual(self, options: Sequence[V]) -> V:
+        """One of the options; half of the captions keep to the plainest words."""
+        return options[0] if self._is_plain and self.dice.chance(0.85) else self.dice.pick(options)
+
     def _word(self, table: dict[K, tuple[V, ...]], key: K) -> V:
         """The same word for the same thing throughout a caption."""
         place = (id(table), key)
         if place not in self._lexicon:
-            self._lexicon[place] = self.dice.pick(table[key])
+            self._lexicon[place] = self._usual(table[key])
         return self._lexicon[place]  # type: ignore[return-value]
 
     def _noun(self, group: Group) -> Noun:
@@ -149,7 +154,7 @@ class ChineseTeller:
             return start + words.PLAIN_COUNTS[group.count] + self._measure(group) + bare
         if group.count == 2 and self.dice.chance(0.1):
             return words.PAIR + bare
-        return self.dice.pick(words.COUNTS[group.count]) + self._measure(group) + bare
+        return self._usual(words.COUNTS[group.count]) + self._measure(group) + bare
 
     def _known(self, place: int, speaker: int | None = None) -> str:
         """A later mention: 红球, 这个红球; where that is not clear, 另一个红球 or 其中一个红球."""
@@ -214,12 +219,12 @@ class ChineseTeller:
         return doings[0] + self.dice.pick(ends) + doings[1]
 
     def _doing(self, clause: Clause, event: Told, table: dict[ToldKind, tuple[str, ...]]) -> str:
-        verb = self.dice.pick(table[event.kind])
+        verb = self._usual(table[event.kind])
         if event.other is not None:
             other = self._mention(event.other, clause.groups[0])
             return words.BY + other + verb if event.kind == "is_hit" else verb + other
         if event.direction is not None:
-            return self.dice.pick(words.DIRECTIONS[event.direction]) + verb
+            return self._usual(words.DIRECTIONS[event.direction]) + verb
         return verb
 
     # Clauses
@@ -248,15 +253,15 @@ class ChineseTeller:
             text = self._clause(clause)
             if second in self._introduced:
                 return text
-            side = self._word(words.RELATIONS, INVERSE_RELATION[kind])
+            side = self.dice.pick(words.RELATIONS[INVERSE_RELATION[kind]])
             return text + words.COMMA + self._side_is(side, second)
         of = words.OF if self.dice.chance(0.4) else ""
         if frame == "front":
-            where = words.AT + self._mention(second) + of + self._word(words.RELATIONS, kind)
+            where = words.AT + self._mention(second) + of + self.dice.pick(words.RELATIONS[kind])
             return where + words.COMMA + self._clause(clause)
         subject = clause.groups[0]
         things = self._mention(subject)
-        where = words.AT + self._mention(second, subject) + of + self._word(words.RELATIONS, kind)
+        where = words.AT + self._mention(second, subject) + of + self.dice.pick(words.RELATIONS[kind])
         return things + where + (self._does(clause, clause.events, aspect="plain") if clause.events else "")
 
     def _side_is(self, side: str, second: int) -> str:
@@ -299,6 +304,8 @@ class ChineseTeller:
         if joined == 0 and words.STOP not in piece and self.dice.chance(0.65):
             if later and self.dice.chance(0.75):
                 return self.dice.pick(words.THEN_BETWEEN), 1
+            if clause.is_together_with(previous) and self.dice.chance(0.4):
+                return self.dice.pick(words.TOGETHER), 1
             if clause.is_static and clause.events and not previous.is_static and self.dice.chance(0.4):
                 return words.WHILE, 1
             return self.dice.pick(words.AND_BETWEEN), 1
@@ -329,7 +336,7 @@ class ChineseTeller:
             if relation is not None and not modifier and self.dice.chance(0.4):
                 kind, second = relation
                 if self.plan.waiting_clauses(second, clause) or len(self.plan.groups) == 1:
-                    side = self._word(words.RELATIONS, INVERSE_RELATION[kind])
+                    side = self.dice.pick(words.RELATIONS[INVERSE_RELATION[kind]])
                     parts[-1] += words.COMMA + self._side_is(side, second)
         return self.dice.pick(words.PICTURED).format(things=self._join(parts))
 
@@ -341,16 +348,16 @@ class ChineseTeller:
                 tags.append(self._tag(clause, place))
         tags = self.dice.shuffled(tags)
         if self.plan.floor is not None:
-            tags.append(self.dice.pick(words.FLOORS[self.plan.floor]))
+            tags.append(self._usual(words.FLOORS[self.plan.floor]))
         if self.plan.camera is not None and not self.plan.is_picture:
-            tags.append(self.dice.pick(words.CAMERA[self.plan.camera]))
+            tags.append(self._usual(words.CAMERA[self.plan.camera]))
         if self.plan.is_picture and self.dice.chance(0.3):
             tags.append(self.dice.pick(words.PICTURE_TAGS))
         return words.COMMA.join(tags)
 
     def _tag(self, clause: Clause, place: int) -> str:
         group = self.plan.groups[place]
-        count = self.dice.pick(words.COUNTS[group.count]) + self._measure(group) if group.count > 1 else ""
+        count = self._usual(words.COUNTS[group.count]) + self._measure(group) if group.count > 1 else ""
         events = [event for event in clause.events if event.other is None]
         if self.plan.is_picture and events:
             return count + self.dice.pick(words.FALLING) + words.OF + self._bare(group)
@@ -365,7 +372,7 @@ class ChineseTeller:
         if self._floor_is_told or floor is None or not self.dice.chance(0.6):
             return piece
         self._floor_is_told = True
-        name = self.dice.pick(words.FLOORS[floor])
+        name = self._usual(words.FLOORS[floor])
         if piece.startswith(words.THERE[0][0]):
             return words.FLOOR_THERE.format(floor=name) + piece
         return self.dice.pick(words.FLOOR_FRONT).format(floor=name) + piece
@@ -377,7 +384,7 @@ class ChineseTeller:
             text += self.dice.pick(words.FLOOR_SENTENCES[floor])
         if camera is None or self.plan.is_picture:
             return text
-        move = self.dice.pick(words.CAMERA[camera])
+        move = self._usual(words.CAMERA[camera])
         if not self._in_cut and not self._is_opened and self.dice.chance(0.25):
             return move + words.COMMA + text
         return text + (words.COMMA if self.dice.chance(0.5) else words.STOP) + move

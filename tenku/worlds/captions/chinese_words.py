@@ -161,7 +161,20 @@ OPENINGS: Final = (
     "可以看到{things}",
     "画面里是{things}",
 )
-PREFIXES: Final = ("", "", "", "", "", "", "视频中，", "画面里，", "一段视频：", "视频：")
+PREFIXES: Final = (
+    "",
+    "",
+    "",
+    "",
+    "",
+    "",
+    "视频中，",
+    "画面里，",
+    "一段视频：",
+    "视频：",
+    "生成一段视频：",
+    "请生成视频：",
+)
 WHOLE_VIDEO: Final = ("{clause}的视频", "{clause}的画面", "{clause}的短片")
 PICTURED: Final = (
     "{things}的照片",
@@ -204,6 +217,7 @@ LAST_OF_MANY: Final = ("，然后", "，接着", "，最后", "并")
 THEN_BETWEEN: Final = ("，然后", "，接着", "，随后", "，之后")
 AND_BETWEEN: Final = ("，", "，", "；")
 WHILE: Final = "，而"
+TOGETHER: Final = ("，同时", "，与此同时，", "。同时，")
 THEN_SENTENCE: Final = ("然后，", "接着，", "随后，", "之后，", "", "")
 THEN_IT: Final = ("然后{it}", "接着{it}", "{it}随后", "之后{it}")
 

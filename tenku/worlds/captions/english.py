@@ -71,6 +71,7 @@ class EnglishTeller:
         self._lexicon: dict[tuple[int, object], object] = {}
         self._introduced: set[int] = set()
         self._in_cut = in_cut
+        self._is_plain = dice.chance(0.5)
         self._floor_is_told = plan.floor is None
         self._camera_is_told = plan.camera is None
 
@@ -92,11 +93,15 @@ class EnglishTeller:
 
     # Words
 
+    def _usual(self, options: Sequence[V]) -> V:
+        """One of the options; half of the captions keep to the plainest words."""
+        return options[0] if self._is_plain and self.dice.chance(0.85) else self.dice.pick(options)
+
     def _word(self, table: dict[K, tuple[V, ...]], key: K) -> V:
         """The same word for the same thing throughout a caption."""
         place = (id(table), key)
         if place not in self._lexicon:
-            self._lexicon[place] = self.dice.pick(table[key])
+            self._lexicon[place] = self._usual(table[key])
         return self._lexicon[place]  # type: ignore[return-value]
 
     # Noun phrases
@@ -138,7 +143,7 @@ class EnglishTeller:
         self._introduced.add(place)
         bare = self._bare(group, plural=group.count > 1)
         if group.count > 1:
-            count = self.dice.pick(words.COUNTS[group.count])
+            count = self._usual(words.COUNTS[group.count])
             return f"{words.PLAIN_COUNTS[group.count]} {words.MORE} {bare}" if again else f"{count} {bare}"
         if again:
             return f"{words.ANOTHER} {bare}"
@@ -210,12 +215,12 @@ class EnglishTeller:
         """One verb with its tail or object per event."""
         doings = []
         for event in events:
-            verb = self.dice.pick(words.VERBS[event.kind])
+            verb = self._usual(words.VERBS[event.kind])
             doing = verb.participle if participle else self._form(verb, plural=plural)
             if event.other is not None:
                 doing += " " + self._mention(event.other, clause.groups[0])
             elif event.direction is not None:
-                doing += " " + self.dice.pick(words.DIRECTIONS[event.direction])
+                doing += " " + self._usual(words.DIRECTIONS[event.direction])
             elif event.kind in words.TAILS or event.kind in words.GROUND_TAILS:
                 tail = self._tail(event)
                 doing += " " + tail if tail else ""
@@ -224,7 +229,7 @@ class EnglishTeller:
 
     def _tail(self, event: Told) -> str:
         tables = [words.TAILS] if self.plan.floor is not None else [words.TAILS, words.GROUND_TAILS]
-        return self.dice.pick(self.dice.pick(tables).get(event.kind, ("",)))
+        return self._usual(self.dice.pick(tables).get(event.kind, ("",)))
 
     def _chain(self, doings: list[str]) -> str:
         """Verbs in their order: "falls, bounces and then spins"."""
@@ -279,9 +284,9 @@ class EnglishTeller:
             text = self._clause(clause)
             if second in self._introduced:
                 return text, True
-            return f"{text} {self._word(words.RELATIONS, kind)} {self._mention(second)}", True
+            return f"{text} {self.dice.pick(words.RELATIONS[kind])} {self._mention(second)}", True
         if frame == "front":
-            where = f"{self._word(words.RELATIONS, kind)} {self._mention(second)}"
+            where = f"{self.dice.pick(words.RELATIONS[kind])} {self._mention(second)}"
             return f"{where}, {self._clause(clause)}", False
         text = self._clause(clause)
         if second in self._introduced:
@@ -325,6 +330,8 @@ class EnglishTeller:
         if joined == 0 and ". " not in piece and self.dice.chance(0.55):
             if later and self.dice.chance(0.75):
                 return self.dice.pick(words.THEN_BETWEEN), 1
+            if clause.is_together_with(previous) and self.dice.chance(0.5):
+                return self.dice.pick(words.TOGETHER), 1
             if clause.is_static and clause.events and not previous.is_static and self.dice.chance(0.4):
                 return self.dice.pick(words.WHILE), 1
             is_long = words.AND in piece or words.AND in text.rpartition(". ")[2]
@@ -369,7 +376,7 @@ class EnglishTeller:
                 kind, second = relation
                 if self.plan.is_merely_there(second):
                     consumed.add(second)
-                    piece += f" {self._word(words.RELATIONS, kind)} {self._mention(second)}"
+                    piece += f" {self.dice.pick(words.RELATIONS[kind])} {self._mention(second)}"
             pieces.append(piece)
         text = prefix + self._join(pieces)
         return _tidy(self._place_floor(text, True, first=False))
@@ -388,9 +395,9 @@ class EnglishTeller:
                 self._introduced.add(place)
                 tag = self._bare(group, plural=group.count > 1)
                 if group.count > 1:
-                    tag = f"{self.dice.pick(words.COUNTS[group.count])} {tag}"
+                    tag = f"{self._usual(words.COUNTS[group.count])} {tag}"
                 if clause.events and (self.plan.is_picture or self.dice.chance(0.6)):
-                    tag += " " + self._tag_doings(clause)
+                    tag += " " + self._tag_doings(clause, plural=group.count > 1)
                 tags.append(tag.strip())
         tags = self.dice.shuffled(tags)
         if self.plan.floor is not None:
@@ -401,11 +408,12 @@ class EnglishTeller:
             tags.append(self.dice.pick(words.PICTURE_TAGS))
         return ", ".join(tags)
 
-    def _tag_doings(self, clause: Clause) -> str:
+    def _tag_doings(self, clause: Clause, *, plural: bool) -> str:
         if self.plan.is_picture:
             return self.dice.pick(words.MID_AIR)
         told = [event for event in clause.events if event.other is None]
-        doings = self._doings(clause, told, participle=True, plural=False)
+        participle = self.dice.chance(0.6)
+        doings = self._doings(clause, told, participle=participle, plural=plural)
         return self._chain(doings) if doings else ""
 
     # Floor and camera
@@ -415,7 +423,7 @@ class EnglishTeller:
         floor = self.plan.floor
         if self._floor_is_told or floor is None or not self.dice.chance(0.7):
             return piece
-        where = f"{words.ON} {self.dice.pick(words.FLOORS[floor])}"
+        where = f"{words.ON} {self._usual(words.FLOORS[floor])}"
         if self.plan.is_picture and any(clause.events for clause in self.plan.clauses):
             where = where.replace(words.ON, words.OVER, 1)
         if can_follow and not piece.endswith(",") and ". " not in piece and self.dice.chance(0.75):
@@ -433,10 +441,12 @@ class EnglishTeller:
             text += ". " + self.dice.pick(words.FLOOR_SENTENCES[floor]).format(be=self._be(plural=False))
         if camera is None or self.plan.is_picture:
             return text
-        return self._with_camera(text, self.dice.pick(words.CAMERA[camera]))
+        return self._with_camera(text, self._usual(words.CAMERA[camera]))
 
     def _with_camera(self, text: str, verb: Verb) -> str:
         verb_text = verb.past if self.tense == "past" else verb.third
+        if self.tense == "progressive" and self.plan.camera != "still":
+            verb_text = f"{words.TO_BE.third} {verb.participle}"
         frame = self.dice.pick(("sentence", "sentence", "as", "with", "first"))
         finite = f"{words.THE_CAMERA} {verb_text}"
         if frame == "first" and not self._in_cut:

@@ -38,8 +38,8 @@ class Verb(NamedTuple):
 def _verbs(*entries: str) -> tuple[Verb, ...]:
     verbs = []
     for entry in entries:
-        forms = entry.split(" | ")
-        verbs.append(Verb(*forms[:4], forms[-1]))
+        third, plural, participle, past, *others = entry.split(" | ")
+        verbs.append(Verb(third, plural, participle, past, others[0] if others else past))
     return tuple(verbs)
 
 
@@ -280,7 +280,20 @@ PICTURE_OPENINGS: Final = (
     "we see {things}",
     "a scene with {things}",
 )
-SHOWN: Final = ("", "", "", "", "a video of ", "a clip of ", "a shot of ", "video of ", "a short video of ")
+SHOWN: Final = (
+    "",
+    "",
+    "",
+    "",
+    "a video of ",
+    "a clip of ",
+    "a shot of ",
+    "video of ",
+    "a short video of ",
+    "make a video of ",
+    "generate a video of ",
+    "show me ",
+)
 PICTURED: Final = (
     "a picture of ",
     "a photo of ",
@@ -381,6 +394,7 @@ AND_ALSO: Final = ", and "
 AND_BETWEEN: Final = (" and ", ", and ", "; ")
 AND_BETWEEN_LONG: Final = (", and ", ", and ", "; ")
 WHILE: Final = (" while ", ", while ")
+TOGETHER: Final = (" while ", ", while ", " as ", ". at the same time, ", "; at the same time, ")
 THEN_SENTENCE: Final = ("then ", "after that, ", "next, ", "afterwards, ", "later, ", "", "")
 THEN_IT: Final = ("then {it} ", "{it} then ", "after that, {it} ", "{it} ")
 LIST_END: Final = (" and ", " and ", ", and ")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tenku.worlds.captions.dice import Dice
-from tenku.worlds.description import SceneDescription
+from tenku.worlds.description import Event, SceneDescription
 from tenku.worlds.vocabulary import (
     CameraMove,
     Colour,
@@ -89,6 +89,15 @@ class Clause:
     def is_clearly_after(self, other: "Clause") -> bool:
         """Whether a caption may say "then" between the two."""
         return not self.is_static and not other.is_static and self.begins > other.ends + _CLEARLY_LATER
+
+    def is_together_with(self, other: "Clause") -> bool:
+        """Whether a caption may say "at the same time" of the two."""
+        return (
+            not self.is_static
+            and not other.is_static
+            and abs(self.begins - other.begins) <= _CLEARLY_LATER
+            and abs(self.ends - other.ends) <= 2 * _CLEARLY_LATER
+        )
 
 
 @dataclass(slots=True)
@@ -180,7 +189,7 @@ def complete_plan(description: SceneDescription) -> Plan:
         index: _Telling(thing.material, thing.size, _events_of(description, index))
         for index, thing in enumerate(description.objects)
     }
-    return _assemble(description, tellings, merge=1.0, floor=True, camera=description.camera != "still")
+    return _assemble(description, tellings, merge=True, floor=True, camera=description.camera != "still")
 
 
 def random_plan(description: SceneDescription, dice: Dice) -> Plan:
@@ -189,13 +198,16 @@ def random_plan(description: SceneDescription, dice: Dice) -> Plan:
     _choose_events(description, tellings, dice)
     if not description.is_picture and dice.chance(0.3):
         _turn_hits_around(tellings)
-    return _assemble(
+    plan = _assemble(
         description,
         tellings,
-        merge=dice.pick((0.0, 1.0, 1.0, 1.0)),
+        merge=dice.chance(0.75),
         floor=dice.chance(0.3 if description.floor == "plain" else 0.65),
         camera=dice.chance(0.06 if description.camera == "still" else 0.75),
     )
+    if dice.chance(0.5):
+        _move_waiting(plan, dice)
+    return plan
 
 
 def _mentioned(description: SceneDescription, dice: Dice) -> list[int]:
@@ -224,12 +236,27 @@ def _attributes(description: SceneDescription, mentioned: list[int], dice: Dice)
 
 
 def _events_of(description: SceneDescription, index: int) -> list[tuple[float, Told]]:
-    """Events as told: rest after a motion is coming to rest."""
-    told = []
+    """Events as told: each once, and rest after a motion is coming to rest."""
+    told: list[tuple[float, Told]] = []
     for place, event in enumerate(description.objects[index].events):
         kind: ToldKind = "comes_to_rest" if event.kind == "rests" and place > 0 else event.kind
-        told.append((event.seconds, Told(kind, event.direction, event.target)))
+        if event.target is not None and _is_told_by_the_other(description, index, event):
+            continue
+        new = Told(kind, event.direction, event.target)
+        if all(new != old for _, old in told):
+            told.append((event.seconds, new))
     return told
+
+
+def _is_told_by_the_other(description: SceneDescription, index: int, event: Event) -> bool:
+    """Whether the same hit is also an event of what is hit: then only the first to begin tells it."""
+    assert event.target is not None
+    return any(
+        other.target == index
+        and abs(other.seconds - event.seconds) < _CLEARLY_LATER
+        and (other.seconds, event.target) < (event.seconds, index)
+        for other in description.objects[event.target].events
+    )
 
 
 def _choose_events(description: SceneDescription, tellings: dict[int, _Telling], dice: Dice) -> None:
@@ -265,11 +292,20 @@ def _turn_hits_around(tellings: dict[int, _Telling]) -> None:
             target.events.sort(key=lambda timed: timed[0])
 
 
+def _move_waiting(plan: Plan, dice: Dice) -> None:
+    """What only waits, and is not hit, may be told at any time."""
+    hit = {event.other for clause in plan.clauses for event in clause.events}
+    waiting = [clause for clause in plan.clauses if clause.is_static and not hit.intersection(clause.groups)]
+    plan.clauses = [clause for clause in plan.clauses if clause not in waiting]
+    for clause in waiting:
+        plan.clauses.insert(dice.pick(range(len(plan.clauses) + 1)), clause)
+
+
 def _assemble(
     description: SceneDescription,
     tellings: dict[int, _Telling],
     *,
-    merge: float,
+    merge: bool,
     floor: bool,
     camera: bool,
 ) -> Plan:
@@ -278,7 +314,7 @@ def _assemble(
     for index, telling in tellings.items():
         thing = description.objects[index]
         events = tuple(told for _, told in telling.events)
-        alone = index if merge == 0.0 or index in pinned else None
+        alone = index if not merge or index in pinned else None
         key = (thing.colour, thing.shape, telling.material, telling.size, events, alone)
         buckets.setdefault(key, []).append(index)
     groups: list[Group] = []
@@ -307,13 +343,13 @@ def _assemble(
 
 
 def _clauses(
-    groups: list[Group], group_of: dict[int, int], tellings: dict[int, _Telling], merge: float
+    groups: list[Group], group_of: dict[int, int], tellings: dict[int, _Telling], merge: bool
 ) -> list[Clause]:
     """One clause per group, or one for all groups that do the same, in the order in which they begin."""
     buckets: dict[object, list[int]] = {}
     for place, group in enumerate(groups):
         events = tuple(told for _, told in tellings[group.members[0]].events)
-        buckets.setdefault((events, None if merge > 0.0 else place), []).append(place)
+        buckets.setdefault((events, None if merge else place), []).append(place)
     clauses = []
     for places in buckets.values():
         timed = [tellings[index].events for place in places for index in groups[place].members]
@@ -329,5 +365,5 @@ def _clauses(
                 ends=max((moments[-1][0] for moments in timed if moments), default=0.0),
             )
         )
-    clauses.sort(key=lambda clause: clause.begins)
+    clauses.sort(key=lambda clause: (clause.begins, not clause.is_static))
     return clauses

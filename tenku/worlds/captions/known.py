@@ -37,7 +37,7 @@ def known_words() -> frozenset[str]:
 def unknown_words(prompt: str) -> list[str]:
     """What of a prompt no caption ever contains, in order and once each.
 
-    Chinese has no spaces, so its text is covered by the longest known pieces; what is left over is unknown.
+    Chinese has no spaces: what known pieces cannot cover is unknown.
     """
     unknown: dict[str, None] = {}
     for word in _WORD.findall(prompt.lower().replace("’", "'")):
@@ -49,19 +49,18 @@ def unknown_words(prompt: str) -> list[str]:
 
 
 def _uncovered(text: str) -> list[str]:
+    """What is left of the text when known pieces cover as much of it as they can."""
     pieces = vocabulary_of("zh")
     longest = max(map(len, pieces))
-    left = []
-    start, run = 0, ""
-    while start < len(text):
-        length = next((n for n in range(longest, 0, -1) if text[start : start + n] in pieces), 0)
-        if length == 0:
-            run += text[start]
-        elif run:
-            left.append(run)
-            run = ""
-        start += length or 1
-    return [*left, run] if run else left
+    best = [(0, "")]  # up to each place: how many characters are left, and those, with gaps between
+    for end in range(1, len(text) + 1):
+        count, left = best[end - 1]
+        ways = [(count + 1, left + text[end - 1])]
+        for start in range(max(0, end - longest), end):
+            if text[start:end] in pieces:
+                ways.append((best[start][0], best[start][1] + " "))
+        best.append(min(ways, key=lambda way: way[0]))
+    return best[-1][1].split()
 
 
 def _strings(table: object) -> list[str]:

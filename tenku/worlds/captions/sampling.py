@@ -63,7 +63,7 @@ def _shot(dice: Dice, pairs: Pairs, max_objects: int, is_picture: bool) -> Scene
     count = min(max_objects, dice.pick((1, 1, 1, 2, 2, 2, 2, 3, 3, 4)))
     looks: list[tuple[Colour, Shape]] = []
     for _ in range(count):
-        looks.append(looks[-1] if looks and dice.chance(0.12) else dice.pick(_PAIRS[pairs]))
+        looks.append(looks[-1] if looks and dice.chance(0.18) else dice.pick(_PAIRS[pairs]))
     if len(looks) > 1 and pairs != "held_out" and dice.chance(0.1):
         looks = [
             (colour, looks[0][1]) for colour, _ in looks if (colour, looks[0][1]) in _PAIRS[pairs]
@@ -79,6 +79,7 @@ def _shot(dice: Dice, pairs: Pairs, max_objects: int, is_picture: bool) -> Scene
         )
         for index, (colour, shape) in enumerate(looks)
     )
+    objects = _with_twins(dice, objects)
     camera = CAMERA_MOVES[0] if is_picture or dice.chance(0.6) else dice.pick(CAMERA_MOVES[1:])
     return SceneDescription(
         objects=objects,
@@ -87,6 +88,17 @@ def _shot(dice: Dice, pairs: Pairs, max_objects: int, is_picture: bool) -> Scene
         relations=_relations(dice, objects),
         is_picture=is_picture,
     )
+
+
+def _with_twins(dice: Dice, objects: tuple[ObjectDescription, ...]) -> tuple[ObjectDescription, ...]:
+    """Let some objects of one colour and shape be alike, and do alike, in everything."""
+    twins = list(objects)
+    for index in range(1, len(twins)):
+        first, second = twins[index - 1], twins[index]
+        if (first.colour, first.shape) == (second.colour, second.shape) and dice.chance(0.6):
+            does_alike = dice.chance(0.5) and all(event.target is None for event in first.events)
+            twins[index] = first if does_alike else replace(first, events=second.events)
+    return tuple(twins)
 
 
 def _picture_events(dice: Dice, shape: Shape, index: int, count: int) -> tuple[Event, ...]:
