@@ -71,8 +71,10 @@ class Ending:
     def _on_unraisable(self, unraisable: Any) -> None:
         """Python drops what is raised in destructors and callbacks; a signal must not get lost there."""
         if isinstance(unraisable.exc_value, KeyboardInterrupt) and self._signal is not None:
+            from threading import Timer
+
             self._signal_time -= _IMPATIENCE_SECONDS
-            os.kill(os.getpid(), self._signal)
+            Timer(0.05, os.kill, (os.getpid(), self._signal)).start()  # when the destructor is left
         else:
             sys.__unraisablehook__(unraisable)
 
