@@ -27,17 +27,22 @@ def tell(shots: Sequence[Plan], dice: Dice) -> str:
         text = ChineseTeller(shots[0], dice).tell(style)
         return text if style == "tags" else _finish(text, dice)
     teller = ChineseTeller(shots[0], dice, in_cut=True)
-    opening = teller.tell("direct")
-    closing = teller.after_cut(shots[1]).tell("direct")
-    return _finish(dice.pick(words.CUT).format(first=opening, second=closing), dice)
+    text = teller.tell("direct")
+    in_two = len(shots) == 2 and dice.chance(0.12)
+    for plan in shots[1:]:
+        teller = teller.after_cut(plan)
+        frame = words.TWO_SHOTS if in_two else dice.pick(words.CUT)
+        text = frame.format(first=text, second=teller.tell("direct"))
+    return _finish(text, dice)
 
 
 def tell_plainly(shots: Sequence[Plan], dice: Dice) -> str:
     """The same with no choice of style: simple full sentences."""
     texts = [ChineseTeller(plan, dice).tell("phrase" if plan.is_picture else "direct") for plan in shots]
-    if len(texts) == 1:
-        return _finish(texts[0], dice)
-    return _finish(words.CUT[0].format(first=texts[0], second=texts[1]), dice)
+    text = texts[0]
+    for following in texts[1:]:
+        text = words.CUT[0].format(first=text, second=following)
+    return _finish(text, dice)
 
 
 def _finish(text: str, dice: Dice) -> str:
@@ -56,6 +61,7 @@ class ChineseTeller:
         self._in_cut = in_cut
         self._is_opened = False
         self._is_plain = dice.chance(0.5)
+        self._omits_one = dice.chance(0.12)
         self._floor_is_told = plan.floor is None
         self._uses_short_colours = dice.chance(0.45)
 
@@ -152,6 +158,8 @@ class ChineseTeller:
         if again:
             start = words.ANOTHER if group.count == 1 else words.OTHERS
             return start + words.PLAIN_COUNTS[group.count] + self._measure(group) + bare
+        if self._omits_one and group.count == 1 and self.plan.is_unique(group):
+            return bare
         if group.count == 2 and self.dice.chance(0.1):
             return words.PAIR + bare
         return self._usual(words.COUNTS[group.count]) + self._measure(group) + bare
@@ -309,7 +317,8 @@ class ChineseTeller:
             if clause.is_static and clause.events and not previous.is_static and self.dice.chance(0.4):
                 return words.WHILE, 1
             return self.dice.pick(words.AND_BETWEEN), 1
-        return words.STOP + (self.dice.pick(words.THEN_SENTENCE) if later else ""), 0
+        then = self.dice.pick(words.THEN_SENTENCE) if later else ""
+        return words.STOP + then, int(bool(then))
 
     def _introduction(self) -> str:
         """画面中有一个红球和一个蓝方块。红球落下。"""

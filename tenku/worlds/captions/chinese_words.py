@@ -80,8 +80,8 @@ MATERIALS: Final[dict[Material, tuple[str, ...]]] = {
     "wood": ("木头", "木质", "木制"),
 }
 MADE_OF: Final[dict[Material, tuple[str, ...]]] = {
-    "metal": ("金属做的", "金属制成的", "金属质感的", "闪亮的金属"),
-    "rubber": ("橡胶做的", "橡胶制成的", "哑光的橡胶"),
+    "metal": ("金属做的", "金属制成的", "金属质感的", "闪亮的"),
+    "rubber": ("橡胶做的", "橡胶制成的", "哑光的"),
     "wood": ("木头做的", "木头制成的", "木质的"),
 }
 SIZES: Final[dict[Size, tuple[str, ...]]] = {"small": ("小",), "large": ("大",)}
@@ -177,9 +177,9 @@ PREFIXES: Final = (
 )
 WHOLE_VIDEO: Final = ("{clause}的视频", "{clause}的画面", "{clause}的短片")
 PICTURED: Final = (
+    "照片中有{things}",
     "{things}的照片",
     "{things}的图片",
-    "照片中有{things}",
     "图片里有{things}",
     "一张照片，上面有{things}",
     "一张图片，里面有{things}",
@@ -227,5 +227,5 @@ CUT: Final = (
     "{first}，然后镜头切换，{second}",
     "{first}，接着切到下一个镜头：{second}",
     "{first}。画面一转，{second}",
-    "第一个镜头：{first}。第二个镜头：{second}",
 )
+TWO_SHOTS: Final = "第一个镜头：{first}。第二个镜头：{second}"

@@ -12,8 +12,10 @@ from tenku.worlds.vocabulary import Material, RelationKind
 K = TypeVar("K")
 V = TypeVar("V")
 Tense = Literal["present", "progressive", "past"]
+Articles = Literal["some", "the", "none"]  # at a first mention; "none" as in "red ball falling"
 Style = Literal["tags", "phrase", "direct", "introduced"]
 
+_ARTICLES: dict[Articles, float] = {"some": 0.86, "the": 0.06, "none": 0.08}
 _TENSES: tuple[Tense, ...] = ("present",) * 6 + ("progressive",) * 2 + ("past",)
 _STYLES: dict[Style, float] = {"direct": 0.5, "introduced": 0.2, "phrase": 0.2, "tags": 0.1}
 _PICTURE_STYLES: dict[Style, float] = {"phrase": 0.65, "introduced": 0.2, "tags": 0.15}
@@ -26,25 +28,28 @@ def tell(shots: Sequence[Plan], dice: Dice) -> str:
         style = dice.weighted(_PICTURE_STYLES if plan.is_picture else _STYLES)
         text = EnglishTeller(plan, dice).tell(style)
         return text if style == "tags" else _finish(text, dice)
-    first, second = shots
-    teller = EnglishTeller(first, dice, in_cut=True)
-    opening = teller.tell("direct")
-    after = teller.after_cut(second)
-    if dice.chance(0.5):
-        closing = after.tell("phrase")
-        frame = dice.pick(words.CUT_TO_THING if ". " not in opening else words.CUT_TO_THING_AFTER_SENTENCES)
-    else:
-        closing = after.tell("direct")
-        frame = dice.pick(words.CUT_TO_SENTENCE)
-    return _finish(frame.format(first=opening, second=closing), dice)
+    teller = EnglishTeller(shots[0], dice, in_cut=True)
+    text = teller.tell("direct")
+    if len(shots) == 2 and dice.chance(0.1):
+        second = teller.after_cut(shots[1]).tell("direct")
+        return _finish(words.TWO_SHOTS.format(first=text, second=second), dice)
+    for plan in shots[1:]:
+        teller = teller.after_cut(plan)
+        if dice.chance(0.5):
+            frames = words.CUT_TO_THING_AFTER_SENTENCES if ". " in text else words.CUT_TO_THING
+            text = dice.pick(frames).format(first=text, second=teller.tell("phrase"))
+        else:
+            text = dice.pick(words.CUT_TO_SENTENCE).format(first=text, second=teller.tell("direct"))
+    return _finish(text, dice)
 
 
 def tell_plainly(shots: Sequence[Plan], dice: Dice) -> str:
     """The same with no choice of style: simple full sentences."""
     texts = [EnglishTeller(plan, dice).tell("phrase" if plan.is_picture else "direct") for plan in shots]
-    if len(texts) == 1:
-        return _finish(texts[0], dice)
-    return _finish(words.CUT_TO_SENTENCE[0].format(first=texts[0], second=texts[1]), dice)
+    text = texts[0]
+    for following in texts[1:]:
+        text = words.CUT_TO_SENTENCE[0].format(first=text, second=following)
+    return _finish(text, dice)
 
 
 def _finish(text: str, dice: Dice) -> str:
@@ -67,11 +72,12 @@ class EnglishTeller:
     ) -> None:
         self.plan = plan
         self.dice = dice
-        self.tense: Tense = dice.pick(_TENSES)
+        self.tense: Tense = "present" if plan.is_picture else dice.pick(_TENSES)
         self._lexicon: dict[tuple[int, object], object] = {}
         self._introduced: set[int] = set()
         self._in_cut = in_cut
         self._is_plain = dice.chance(0.5)
+        self._articles: Articles = "some" if in_cut else dice.weighted(_ARTICLES)
         self._floor_is_told = plan.floor is None
         self._camera_is_told = plan.camera is None
 
@@ -79,9 +85,13 @@ class EnglishTeller:
         """The caption, sentences joined by ". " and without the last period."""
         if style == "tags":
             return self._tags()
+        if style != "direct" and self.tense == "past":
+            self.tense = "present"
         if style == "phrase":
             return self._with_rest_sentences(self._phrase())
+        self._articles = "some" if self._articles == "none" else self._articles
         if style == "introduced" and self.plan.is_unambiguous:
+            self._articles = "some"
             return self._with_rest_sentences(self._introduction())
         return self._with_rest_sentences(self._direct())
 
@@ -147,8 +157,13 @@ class EnglishTeller:
             return f"{words.PLAIN_COUNTS[group.count]} {words.MORE} {bare}" if again else f"{count} {bare}"
         if again:
             return f"{words.ANOTHER} {bare}"
-        if self.plan.is_unique(group) and self.dice.chance(0.04):
-            return f"{words.COUNTS[1][0]} {bare}"
+        if self.plan.is_unique(group):
+            if self._articles == "the":
+                return f"{words.THE} {bare}"
+            if self._articles == "none":
+                return bare
+            if self.dice.chance(0.04):
+                return f"{words.COUNTS[1][0]} {bare}"
         return with_article(bare)
 
     def _known(self, place: int, speaker: int | None = None) -> str:
@@ -248,6 +263,10 @@ class EnglishTeller:
             doings[0] = f"{self._be(plural=plural)} {doings[0]}"
         return self._chain(doings)
 
+    def _contracted(self, text: str) -> str:
+        """Now and then "there's" for "there is"."""
+        return text.replace(*words.CONTRACTION, 1) if self.dice.chance(0.15) else text
+
     def _be(self, *, plural: bool) -> str:
         return self._form(words.TO_BE, plural=plural)
 
@@ -262,7 +281,8 @@ class EnglishTeller:
                 clause.groups[:1] if frame.startswith(words.THERE[0][:5]) else clause.groups
             )
             things = self._things(clause.groups)
-            return _tidy(frame.format(be=self._be(plural=be_plural), things=things))
+            text = _tidy(frame.format(be=self._be(plural=be_plural), things=things))
+            return self._contracted(text)
         things = self._things(clause.groups)
         return f"{things} {self._does(clause, clause.events, plural=plural)}"
 
@@ -334,18 +354,19 @@ class EnglishTeller:
                 return self.dice.pick(words.TOGETHER), 1
             if clause.is_static and clause.events and not previous.is_static and self.dice.chance(0.4):
                 return self.dice.pick(words.WHILE), 1
-            is_long = words.AND in piece or words.AND in text.rpartition(". ")[2]
+            sentence = text.rpartition(". ")[2]
+            is_long = any(mark in part for mark in (words.AND, ",") for part in (sentence, piece))
             return self.dice.pick(words.AND_BETWEEN_LONG if is_long else words.AND_BETWEEN), 1
-        return ". " + (self.dice.pick(words.THEN_SENTENCE) if later else ""), 0
+        then = self.dice.pick(words.THEN_SENTENCE) if later else ""
+        return f". {then}", int(bool(then))
 
     def _introduction(self) -> str:
         """ "There is a red ball and a blue cube. The ball falls." """
-        if self.tense == "past":
-            self.tense = "present"
         groups = self.dice.shuffled(range(len(self.plan.groups)))
         frame = self.dice.pick(words.PICTURE_OPENINGS if self.plan.is_picture else words.OPENINGS)
         be = self._be(plural=self._is_plural(groups[:1]))
-        text = self._place_floor(frame.format(be=be, things=self._things(groups)), True, first=True)
+        text = self._contracted(frame.format(be=be, things=self._things(groups)))
+        text = self._place_floor(text, True, first=frame == words.THERE[0])
         if self.plan.is_picture:
             return _tidy(text)
         for clause in self.plan.clauses:

@@ -186,7 +186,7 @@ VERBS: Final[dict[ToldKind, tuple[Verb, ...]]] = {
     ),
     "rests": _verbs(
         "rests | rest | resting | rested",
-        "sits | sit | sitting | sat",
+        "sits there | sit there | sitting there | sat there",
         "sits still | sit still | sitting still | sat still",
         "stands still | stand still | standing still | stood still",
         "lies still | lie still | lying still | lay still",
@@ -258,6 +258,7 @@ RELATIONS_TO_IT: Final[dict[RelationKind, tuple[str, ...]]] = {
 }
 WITH: Final = "with"
 
+CONTRACTION: Final = ("there is ", "there's ")
 THERE: Final = (
     "there {be} {things}",
     "there {be} {things}",
@@ -417,5 +418,5 @@ CUT_TO_SENTENCE: Final = (
     "{first}. then the shot changes: {second}",
     "{first}. after a cut, {second}",
     "{first}. the scene cuts, and {second}",
-    "first shot: {first}. second shot: {second}",
 )
+TWO_SHOTS: Final = "first shot: {first}. second shot: {second}"

@@ -365,5 +365,12 @@ def _clauses(
                 ends=max((moments[-1][0] for moments in timed if moments), default=0.0),
             )
         )
-    clauses.sort(key=lambda clause: (clause.begins, not clause.is_static))
+    begins = {place: clause.begins for clause in clauses if clause.events for place in clause.groups}
+
+    def place_in_order(clause: Clause) -> tuple[float, int]:
+        """By beginning, what waits first; but what is hit comes after what hits it."""
+        hits = [begins.get(event.other or 0, 0.0) for event in clause.events if event.kind == "is_hit"]
+        return max([clause.begins, *hits]), 2 if hits else int(not clause.is_static)
+
+    clauses.sort(key=place_in_order)
     return clauses
