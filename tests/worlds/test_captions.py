@@ -132,23 +132,16 @@ SCENE = SceneDescription(
 
 
 def crowds() -> list[SceneDescription]:
-    """Scenes in which two to four equal objects do everything together."""
+    """Scenes in which one to four equal objects do everything together, or are all hit; and nobody."""
     ball, cube = SCENE.objects
-    lives = [(Event(kind=kind, seconds=1.0),) for kind in ("falls", "bounces", "rests", "spins")]
+    kinds = ("falls", "bounces", "rests", "spins")
+    lives = [(Event(kind=kind, seconds=1.0),) for kind in kinds]
     lives += [(Event(kind=kind, direction="left"),) for kind in ("rolls_in", "slides_in")]
+    lives += [(*lives[0], Event(kind="hits", target=0), *lives[2])] * 4
     hits = tuple(Event(kind="hits", target=target) for target in (1, 2))
-    return [
-        replace(SCENE, objects=(cube, *(replace(ball, events=life),) * count), relations=())
-        for count in (1, 2, 3, 4)
-        for life in (*lives, (*lives[0], Event(kind="hits", target=0), *lives[2]))
-        for _ in range(30)
-    ] + [
-        replace(
-            SCENE,
-            objects=(replace(cube, events=hits), replace(ball, events=()), replace(cube, events=())),
-            relations=(),
-        )
-    ] * 300
+    hit = (replace(cube, events=hits), replace(ball, events=()), replace(cube, events=()))
+    crowd = [(cube, *(replace(ball, events=life),) * count) for count in (1, 2, 3, 4) for life in lives]
+    return [replace(SCENE, objects=objects, relations=()) for objects in ((), *crowd * 30, *[hit] * 300)]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

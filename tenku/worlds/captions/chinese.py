@@ -67,6 +67,8 @@ class ChineseTeller:
 
     def tell(self, style: Style) -> str:
         """The caption without the last full stop."""
+        if not self.plan.groups:
+            return self._with_floor_and_camera(words.NOTHING)
         if style == "tags":
             return self._tags()
         if style == "phrase" and self.plan.is_picture:

@@ -153,6 +153,7 @@ AT: Final = "在"
 SIDE_IS: Final = ("{side}是{thing}", "{side}是{thing}", "{side}有{thing}", "它的{side}是{thing}")
 
 THERE: Final = ("有{things}", "画面中有{things}", "场景里有{things}", "可以看到{things}")
+NOTHING: Final = "空的场景"
 OPENINGS: Final = (
     "画面中有{things}",
     "有{things}",

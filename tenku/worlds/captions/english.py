@@ -83,6 +83,8 @@ class EnglishTeller:
 
     def tell(self, style: Style) -> str:
         """The caption, sentences joined by ". " and without the last period."""
+        if not self.plan.groups:
+            return self._with_rest_sentences(self._place_floor(words.NOTHING, True, first=False))
         if style == "tags":
             return self._tags()
         if style != "direct" and self.tense == "past":

@@ -258,6 +258,7 @@ RELATIONS_TO_IT: Final[dict[RelationKind, tuple[str, ...]]] = {
 }
 WITH: Final = "with"
 
+NOTHING: Final = "an empty scene"
 CONTRACTION: Final = ("there is ", "there's ")
 THERE: Final = (
     "there {be} {things}",
