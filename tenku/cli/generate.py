@@ -127,10 +127,14 @@ def _slug(prompt: str) -> str:
 
 
 def _ignored(model: str, words: tuple[str, ...]) -> str:
-    from tenku.worlds.vocabulary import COLOURS, FLOORS, MATERIALS, SHAPES, SIZES
+    from tenku.worlds.vocabulary import CAMERA_MOVES, COLOURS, EVENT_KINDS, FLOORS, MATERIALS, SHAPES, SIZES
 
-    known = "; ".join(", ".join(words) for words in (COLOURS, SHAPES, MATERIALS, SIZES, FLOORS))
-    return f"the {model} model knows {known}; it ignored {', '.join(repr(word) for word in words)}."
+    kinds = (SIZES, COLOURS, MATERIALS, SHAPES, EVENT_KINDS, [f"{floor} floor" for floor in FLOORS])
+    known = [*(", ".join(kind) for kind in kinds), f"camera {', '.join(CAMERA_MOVES)}"]
+    return (
+        f"the {model} model knows {'; '.join(known).replace('_', ' ')}; "
+        f"it ignored {', '.join(map(repr, words))}."
+    )
 
 
 def _line(place: Path, result: Any, request: GenerationRequest, stages: dict[str, float]) -> str:
