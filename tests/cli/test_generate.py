@@ -18,7 +18,7 @@ TENKU = Path(sys.executable).with_name("tenku")
 SHORT = ("generate", "a red ball falls", "--seconds", "0.5", "--size", "64x64", "--steps", "2")
 
 pytestmark = pytest.mark.skipif(
-    not any((ROOT / "tenku" / "embedded").glob("*.safetensors")), reason="no embedded model yet"
+    not any((ROOT / "tenku" / "embedded").rglob("*.safetensors")), reason="no embedded model yet"
 )
 
 
