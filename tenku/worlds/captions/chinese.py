@@ -1,27 +1,34 @@
 """Chinese captions: how a plan is put into words."""
 
 from collections.abc import Sequence
-from typing import Literal, TypeVar
+from typing import Literal
 
 from tenku.worlds.captions import chinese_words as words
 from tenku.worlds.captions.chinese_words import Noun
 from tenku.worlds.captions.dice import Dice
 from tenku.worlds.captions.grouping import INVERSE_RELATION, Clause, Group, Plan, Told, ToldKind
+from tenku.worlds.captions.teller import Join, Style, Teller
 from tenku.worlds.vocabulary import RelationKind
 
-K = TypeVar("K")
-V = TypeVar("V")
 Aspect = Literal["plain", "ongoing", "done"]
-Style = Literal["tags", "phrase", "direct", "introduced"]
 
 _ASPECTS: tuple[Aspect, ...] = ("plain", "plain", "plain", "ongoing", "done")
 _STYLES: dict[Style, float] = {"direct": 0.55, "introduced": 0.2, "phrase": 0.15, "tags": 0.1}
 _PICTURE_STYLES: dict[Style, float] = {"phrase": 0.8, "tags": 0.2}
 _CAN_BE_ONGOING = frozenset({"falls", "bounces", "rolls_in", "slides_in", "spins"})
 
+_CONNECTIVES: dict[Join, tuple[str, ...]] = {
+    "then": words.THEN_BETWEEN,
+    "together": words.TOGETHER,
+    "while": words.WHILE,
+    "and": words.AND_BETWEEN,
+    "stop": (words.STOP,),
+    "stop then": words.STOP_THEN,
+}
+
 
 def tell(shots: Sequence[Plan], dice: Dice) -> str:
-    """The caption of one shot, or of two with a cut between them."""
+    """The caption of one shot, or of several with cuts between them."""
     if len(shots) == 1:
         style = dice.weighted(_PICTURE_STYLES if shots[0].is_picture else _STYLES)
         text = ChineseTeller(shots[0], dice).tell(style)
@@ -49,20 +56,17 @@ def _finish(text: str, dice: Dice) -> str:
     return text + words.STOP if words.STOP in text or dice.chance(0.6) else text
 
 
-class ChineseTeller:
-    """Tells one shot; remembers which words it chose and which objects it has already mentioned."""
+class ChineseTeller(Teller):
+    """Tells one shot in Chinese."""
+
+    stop = words.STOP
+    joining = 0.65
 
     def __init__(self, plan: Plan, dice: Dice, *, in_cut: bool = False) -> None:
-        self.plan = plan
-        self.dice = dice
+        super().__init__(plan, dice, in_cut=in_cut)
         self.aspect: Aspect = dice.pick(_ASPECTS)
-        self._lexicon: dict[tuple[int, object], object] = {}
-        self._introduced: set[int] = set()
-        self._in_cut = in_cut
         self._is_opened = False
-        self._is_plain = dice.chance(0.5)
         self._omits_one = dice.chance(0.12)
-        self._floor_is_told = plan.floor is None
         self._uses_short_colours = dice.chance(0.45)
 
     def tell(self, style: Style) -> str:
@@ -89,17 +93,6 @@ class ChineseTeller:
         return teller
 
     # Words
-
-    def _usual(self, options: Sequence[V]) -> V:
-        """One of the options; half of the captions keep to the plainest words."""
-        return options[0] if self._is_plain and self.dice.chance(0.85) else self.dice.pick(options)
-
-    def _word(self, table: dict[K, tuple[V, ...]], key: K) -> V:
-        """The same word for the same thing throughout a caption."""
-        place = (id(table), key)
-        if place not in self._lexicon:
-            self._lexicon[place] = self._usual(table[key])
-        return self._lexicon[place]  # type: ignore[return-value]
 
     def _noun(self, group: Group) -> Noun:
         return self._word(words.SHAPES, group.shape)
@@ -151,10 +144,7 @@ class ChineseTeller:
     def _new(self, place: int, modifier: str = "") -> str:
         """A first mention: 一个红球, 两个红球, 另一个红球."""
         group = self.plan.groups[place]
-        again = any(
-            self.plan.groups[other].kind == group.kind and not self.plan.groups[other].is_told_apart(group)
-            for other in self._introduced
-        )
+        again = self._is_another(place)
         self._introduced.add(place)
         bare = modifier + self._bare(group)
         if again:
@@ -184,11 +174,7 @@ class ChineseTeller:
         return self._known(place, speaker) if place in self._introduced else self._new(place)
 
     def _things(self, places: Sequence[int]) -> str:
-        if (
-            self.plan.can_list_colours(places)
-            and not self._introduced.intersection(places)
-            and self.dice.chance(0.4)
-        ):
+        if self._can_list_colours(places) and self.dice.chance(0.4):
             return self._listed_colours(places)
         return self._join([self._mention(place) for place in places])
 
@@ -206,9 +192,6 @@ class ChineseTeller:
         if len(parts) == 1:
             return parts[0]
         return words.LIST_COMMA.join(parts[:-1]) + self.dice.pick(words.AND) + parts[-1]
-
-    def _is_plural(self, places: Sequence[int]) -> bool:
-        return sum(self.plan.groups[place].count for place in places) > 1
 
     # Verb phrases
 
@@ -288,7 +271,7 @@ class ChineseTeller:
         for position, clause in enumerate(self.plan.clauses):
             if position in told:
                 continue
-            relation = self.plan.relation_for(clause, self._introduced, self.dice)
+            relation = self._relation_for(clause)
             if relation is not None and self.dice.chance(0.6):
                 piece = self._related_clause(clause, *relation)
                 told.update(self.plan.waiting_clauses(relation[1], clause))
@@ -298,29 +281,16 @@ class ChineseTeller:
                 piece = self._clause(clause)
             if not text:
                 piece = self._place_floor(piece)
-            connective, joined = self._connective(previous, clause, joined, piece)
-            text = text + connective + piece if text else piece
+            if previous is None:
+                text = piece
+            else:
+                join = self._join_of(previous, clause, joined, piece)
+                joined = int(join != "stop")
+                text += self.dice.pick(_CONNECTIVES[join]) + piece
             previous = clause
             if self.aspect == "ongoing":
                 self.aspect = "plain"
         return text
-
-    def _connective(
-        self, previous: Clause | None, clause: Clause, joined: int, piece: str
-    ) -> tuple[str, int]:
-        if previous is None:
-            return "", 0
-        later = clause.is_clearly_after(previous)
-        if joined == 0 and words.STOP not in piece and self.dice.chance(0.65):
-            if later and self.dice.chance(0.75):
-                return self.dice.pick(words.THEN_BETWEEN), 1
-            if clause.is_together_with(previous) and self.dice.chance(0.4):
-                return self.dice.pick(words.TOGETHER), 1
-            if clause.is_static and clause.events and not previous.is_static and self.dice.chance(0.4):
-                return words.WHILE, 1
-            return self.dice.pick(words.AND_BETWEEN), 1
-        then = self.dice.pick(words.THEN_SENTENCE) if later else ""
-        return words.STOP + then, int(bool(then))
 
     def _introduction(self) -> str:
         """画面中有一个红球和一个蓝方块。红球落下。"""
@@ -336,7 +306,7 @@ class ChineseTeller:
         parts = []
         for clause in self.plan.clauses:
             modifier = self.dice.pick(words.FALLING) + words.OF if clause.events else ""
-            relation = self.plan.relation_for(clause, self._introduced, self.dice)
+            relation = self._relation_for(clause)
             if not modifier and len(clause.groups) > 1:
                 parts.append(self._things(clause.groups))
                 continue
@@ -344,9 +314,9 @@ class ChineseTeller:
             if not new:
                 continue
             parts.extend(self._new(place, modifier) for place in new)
-            if relation is not None and not modifier and self.dice.chance(0.4):
+            if relation is not None and len(self.plan.groups) == 2 and self.dice.chance(0.5):
                 kind, second = relation
-                if self.plan.waiting_clauses(second, clause) or len(self.plan.groups) == 1:
+                if self.plan.is_merely_there(second):
                     side = self.dice.pick(words.RELATIONS[INVERSE_RELATION[kind]])
                     parts[-1] += words.COMMA + self._side_is(side, second)
         return self.dice.pick(words.PICTURED).format(things=self._join(parts))

@@ -217,9 +217,9 @@ THEN_AFTER_ONGOING: Final = ("并", "，然后", "，接着")
 LAST_OF_MANY: Final = ("，然后", "，接着", "，最后", "并")
 THEN_BETWEEN: Final = ("，然后", "，接着", "，随后", "，之后")
 AND_BETWEEN: Final = ("，", "，", "；")
-WHILE: Final = "，而"
+WHILE: Final = ("，而",)
 TOGETHER: Final = ("，同时", "，与此同时，", "。同时，")
-THEN_SENTENCE: Final = ("然后，", "接着，", "随后，", "之后，", "", "")
+STOP_THEN: Final = ("。然后，", "。接着，", "。随后，", "。之后，", "。", "。")
 THEN_IT: Final = ("然后{it}", "接着{it}", "{it}随后", "之后{it}")
 
 CUT: Final = (

@@ -1,19 +1,17 @@
 """English captions: how a plan is put into words."""
 
 from collections.abc import Sequence
-from typing import Literal, TypeVar
+from typing import Literal
 
 from tenku.worlds.captions import english_words as words
 from tenku.worlds.captions.dice import Dice
 from tenku.worlds.captions.english_words import Noun, Verb
 from tenku.worlds.captions.grouping import INVERSE_RELATION, Clause, Group, Plan, Told
+from tenku.worlds.captions.teller import Join, Style, Teller
 from tenku.worlds.vocabulary import Material, RelationKind
 
-K = TypeVar("K")
-V = TypeVar("V")
 Tense = Literal["present", "progressive", "past"]
 Articles = Literal["some", "the", "none"]  # at a first mention; "none" as in "red ball falling"
-Style = Literal["tags", "phrase", "direct", "introduced"]
 
 _ARTICLES: dict[Articles, float] = {"some": 0.86, "the": 0.06, "none": 0.08}
 _TENSES: tuple[Tense, ...] = ("present",) * 6 + ("progressive",) * 2 + ("past",)
@@ -22,7 +20,7 @@ _PICTURE_STYLES: dict[Style, float] = {"phrase": 0.65, "introduced": 0.2, "tags"
 
 
 def tell(shots: Sequence[Plan], dice: Dice) -> str:
-    """The caption of one shot, or of two with a cut between them."""
+    """The caption of one shot, or of several with cuts between them."""
     if len(shots) == 1:
         plan = shots[0]
         style = dice.weighted(_PICTURE_STYLES if plan.is_picture else _STYLES)
@@ -60,26 +58,16 @@ def _finish(text: str, dice: Dice) -> str:
     return text + "." if several or dice.chance(0.55) else text
 
 
-class EnglishTeller:
-    """Tells one shot; remembers which words it chose and which objects it has already mentioned."""
+class EnglishTeller(Teller):
+    """Tells one shot in English."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        dice: Dice,
-        *,
-        in_cut: bool = False,
-    ) -> None:
-        self.plan = plan
-        self.dice = dice
+    stop = ". "
+    joining = 0.55
+
+    def __init__(self, plan: Plan, dice: Dice, *, in_cut: bool = False) -> None:
+        super().__init__(plan, dice, in_cut=in_cut)
         self.tense: Tense = "present" if plan.is_picture else dice.pick(_TENSES)
-        self._lexicon: dict[tuple[int, object], object] = {}
-        self._introduced: set[int] = set()
-        self._in_cut = in_cut
-        self._is_plain = dice.chance(0.5)
         self._articles: Articles = "some" if in_cut else dice.weighted(_ARTICLES)
-        self._floor_is_told = plan.floor is None
-        self._camera_is_told = plan.camera is None
 
     def tell(self, style: Style) -> str:
         """The caption, sentences joined by ". " and without the last period."""
@@ -102,19 +90,6 @@ class EnglishTeller:
         teller = EnglishTeller(plan, self.dice, in_cut=True)
         teller.tense, teller._lexicon = self.tense, self._lexicon
         return teller
-
-    # Words
-
-    def _usual(self, options: Sequence[V]) -> V:
-        """One of the options; half of the captions keep to the plainest words."""
-        return options[0] if self._is_plain and self.dice.chance(0.85) else self.dice.pick(options)
-
-    def _word(self, table: dict[K, tuple[V, ...]], key: K) -> V:
-        """The same word for the same thing throughout a caption."""
-        place = (id(table), key)
-        if place not in self._lexicon:
-            self._lexicon[place] = self._usual(table[key])
-        return self._lexicon[place]  # type: ignore[return-value]
 
     # Noun phrases
 
@@ -148,10 +123,7 @@ class EnglishTeller:
     def _new(self, place: int) -> str:
         """A first mention: "a red ball", "two red balls", "another red ball"."""
         group = self.plan.groups[place]
-        again = any(
-            self.plan.groups[other].kind == group.kind and not self.plan.groups[other].is_told_apart(group)
-            for other in self._introduced
-        )
+        again = self._is_another(place)
         self._introduced.add(place)
         bare = self._bare(group, plural=group.count > 1)
         if group.count > 1:
@@ -186,11 +158,7 @@ class EnglishTeller:
 
     def _things(self, places: Sequence[int]) -> str:
         """Several groups: "a red ball and two blue cubes", or "three cubes, one red and two blue"."""
-        if (
-            self.plan.can_list_colours(places)
-            and not self._introduced.intersection(places)
-            and self.dice.chance(0.4)
-        ):
+        if self._can_list_colours(places) and self.dice.chance(0.4):
             return self._listed_colours(places)
         return self._join([self._mention(place) for place in places])
 
@@ -209,17 +177,14 @@ class EnglishTeller:
         ]
         return f"{words.PLAIN_COUNTS[total]} {whole}, {self._join(parts)},"
 
-    def _join(self, parts: Sequence[str]) -> str:
+    def _join(self, parts: Sequence[str], *, apart: bool = False) -> str:
         if len(parts) == 1:
             return parts[0]
-        if any(words.AND in part or "," in part for part in parts):
+        if apart or any(words.AND in part or "," in part for part in parts):
             end = words.AND_ALSO
         else:
             end = words.LIST_END[0] if len(parts) == 2 else self.dice.pick(words.LIST_END)
         return ", ".join(parts[:-1]) + end + parts[-1]
-
-    def _is_plural(self, places: Sequence[int]) -> bool:
-        return sum(self.plan.groups[place].count for place in places) > 1
 
     # Verb phrases
 
@@ -327,7 +292,7 @@ class EnglishTeller:
         for position, clause in enumerate(self.plan.clauses):
             if position in told:
                 continue
-            relation = self.plan.relation_for(clause, self._introduced, self.dice)
+            relation = self._relation_for(clause)
             can_place_floor = True
             if relation is not None and self.dice.chance(0.6):
                 piece, can_place_floor = self._related_clause(clause, *relation)
@@ -337,30 +302,26 @@ class EnglishTeller:
             else:
                 piece = self._clause(clause)
             piece = self._place_floor(piece, can_place_floor, first=not text)
-            connective, joined = self._connective(previous, clause, joined, text, piece)
-            text = text + connective + piece if text else piece
+            if previous is None:
+                text = piece
+            else:
+                join = self._join_of(previous, clause, joined, piece)
+                joined = int(join != "stop")
+                text += self._connective(join, text, piece) + piece
             previous = clause
         return _tidy(text)
 
-    def _connective(
-        self, previous: Clause | None, clause: Clause, joined: int, text: str, piece: str
-    ) -> tuple[str, int]:
-        """What stands between two clauses, and how many the sentence then joins."""
-        if previous is None:
-            return "", 0
-        later = clause.is_clearly_after(previous)
-        if joined == 0 and ". " not in piece and self.dice.chance(0.55):
-            if later and self.dice.chance(0.75):
-                return self.dice.pick(words.THEN_BETWEEN), 1
-            if clause.is_together_with(previous) and self.dice.chance(0.5):
-                return self.dice.pick(words.TOGETHER), 1
-            if clause.is_static and clause.events and not previous.is_static and self.dice.chance(0.4):
-                return self.dice.pick(words.WHILE), 1
-            sentence = text.rpartition(". ")[2]
+    def _connective(self, join: Join, text: str, piece: str) -> str:
+        """What stands between the text so far and the next piece."""
+        if join == "stop":
+            return self.stop
+        if join == "stop then":
+            return self.stop + self.dice.pick(words.THEN_SENTENCE)
+        if join == "and":
+            sentence = text.rpartition(self.stop)[2]
             is_long = any(mark in part for mark in (words.AND, ",") for part in (sentence, piece))
-            return self.dice.pick(words.AND_BETWEEN_LONG if is_long else words.AND_BETWEEN), 1
-        then = self.dice.pick(words.THEN_SENTENCE) if later else ""
-        return f". {then}", int(bool(then))
+            return self.dice.pick(words.AND_BETWEEN_LONG if is_long else words.AND_BETWEEN)
+        return self.dice.pick(_CONNECTIVES[join])
 
     def _introduction(self) -> str:
         """ "There is a red ball and a blue cube. The ball falls." """
@@ -389,9 +350,7 @@ class EnglishTeller:
             places = [place for place in clause.groups if place not in consumed]
             if not places:
                 continue
-            relation = (
-                self.plan.relation_for(clause, self._introduced, self.dice) if self.dice.chance(0.6) else None
-            )
+            relation = self._relation_for(clause) if self.dice.chance(0.6) else None
             piece = self._things(places)
             if clause.events:
                 piece += " " + self._participles(clause, plural=self._is_plural(places))
@@ -401,7 +360,7 @@ class EnglishTeller:
                     consumed.add(second)
                     piece += f" {self.dice.pick(words.RELATIONS[kind])} {self._mention(second)}"
             pieces.append(piece)
-        text = prefix + self._join(pieces)
+        text = prefix + self._join(pieces, apart=bool(consumed))
         return _tidy(self._place_floor(text, True, first=False))
 
     def _participles(self, clause: Clause, *, plural: bool) -> str:
@@ -481,6 +440,11 @@ class EnglishTeller:
         return f"{text}, {words.WITH} {words.THE_CAMERA} {verb.participle}"
 
 
+_CONNECTIVES: dict[Join, tuple[str, ...]] = {
+    "then": words.THEN_BETWEEN,
+    "together": words.TOGETHER,
+    "while": words.WHILE,
+}
 _MATERIAL_PLACES: dict[Material, tuple[str, ...]] = {
     "metal": ("after", "after", "after", "after", "before", "made"),
     "rubber": ("after", "after", "after", "after", "before", "made"),
