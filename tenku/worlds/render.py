@@ -24,7 +24,7 @@ COLOUR_SRGB: Final[dict[Colour, tuple[float, float, float]]] = {
     "purple": (0.50, 0.13, 0.70),
     "cyan": (0.08, 0.76, 0.82),
     "orange": (0.98, 0.46, 0.03),
-    "grey": (0.46, 0.46, 0.47),
+    "grey": (0.38, 0.38, 0.39),
 }
 _METALNESS: Final[dict[Material, float]] = {"metal": 1.0, "rubber": 0.0, "wood": 0.0}
 _ROUGHNESS: Final[dict[Material, float]] = {"metal": 0.12, "rubber": 0.9, "wood": 0.55}

@@ -280,7 +280,7 @@ def _sample_floor(rng: np.random.Generator, config: WorldConfig) -> FloorSpec:
     kind = choose(rng, config.floors)
     return FloorSpec(
         kind=kind,
-        brightness=float(rng.uniform(0.8, 1.1) if kind == "wooden" else rng.uniform(0.42, 0.72)),
+        brightness=float(rng.uniform(0.7, 1.0) if kind == "wooden" else rng.uniform(0.27, 0.58)),
         warmth=float(rng.uniform(-0.06, 0.06)),
         gloss=float(rng.choice([0.0, 0.0, 0.25])),
         pattern_scale=float(rng.uniform(1.2, 1.6) if kind == "checkerboard" else rng.uniform(2.0, 2.6)),
@@ -313,7 +313,7 @@ def _sample_camera(rng: np.random.Generator, config: WorldConfig, duration: floa
     start = CameraPose(
         azimuth=float(rng.uniform(0, 2 * math.pi)),
         elevation=math.radians(rng.uniform(21, 29)),
-        distance=float(rng.uniform(4.8, 5.4)),
+        distance=float(rng.uniform(4.5, 5.0)),
         target_height=float(rng.uniform(0.45, 0.6)),
     )
     if duration <= 0 or rng.random() >= config.camera_move_probability:
@@ -328,7 +328,7 @@ def _moving_camera(
         turn = math.radians(min(max(rng.uniform(13, 22) * duration, 12), 70))
         azimuth = start.azimuth + (turn if move == "orbits_right" else -turn)
         return CameraPath(start=start, end=_moved(start, azimuth=azimuth))
-    near, far = float(rng.uniform(3.9, 4.3)), float(rng.uniform(5.4, 5.9))
+    near, far = float(rng.uniform(3.7, 4.1)), float(rng.uniform(5.0, 5.5))
     first, last = (far, near) if move == "moves_in" else (near, far)
     return CameraPath(start=_moved(start, distance=first), end=_moved(start, distance=last))
 
@@ -651,7 +651,7 @@ def _entry_distance(
 
 
 def _entry_speed(rng: np.random.Generator, plan: _Plan, distance: float, duration: float) -> float:
-    seconds = float(rng.uniform(0.6, 1.1)) * min(max(duration / 2, 0.6), 1.25)
+    seconds = float(rng.uniform(0.75, 1.3)) * min(max(duration / 2, 0.6), 1.25)
     if plan.behaviour == "rolls_in":
         return min(max(distance / seconds, 1.3), 4.0)
     # Friction stops what slides: choose how far it gets.

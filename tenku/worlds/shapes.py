@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 Dimensions = tuple[float, float, float]
 
 # Half of what one would call the width of the thing. Far enough apart that nobody confuses the two.
-EXTENT: Final[dict[Size, float]] = {"small": 0.28, "large": 0.46}
+EXTENT: Final[dict[Size, float]] = {"small": 0.29, "large": 0.46}
 EXTENT_JITTER: Final = 0.06
 
 # Dimensions of a solid with extent 1: (radius, -, -), (half edge)×3, (radius, half height, -),
@@ -24,9 +24,9 @@ _UNIT_DIMENSIONS: Final[dict[Shape, Dimensions]] = {
     "sphere": (1.0, 0.0, 0.0),
     "cube": (0.82, 0.82, 0.82),
     "cylinder": (0.74, 0.86, 0.0),
-    "cone": (0.92, 1.9, 0.0),
-    "capsule": (0.56, 0.72, 0.0),
-    "ring": (0.92, 0.24, 0.0),
+    "cone": (0.96, 2.0, 0.0),
+    "capsule": (0.6, 0.78, 0.0),
+    "ring": (0.98, 0.28, 0.0),
 }
 
 
