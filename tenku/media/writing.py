@@ -135,7 +135,9 @@ class _Encoder:
     ) -> None:
         self._fps = Fraction(fps).limit_denominator(1001)
         self._pixel_format = pixel_format
-        self._options = {"crf": str(crf), "preset": "medium"}
+        # x264 gave the same frames other bytes and pixels now and then (1 to 100 of 150 times, by clip); with
+        # cpu-independent it never did (0 of 1,500), and is no slower.
+        self._options = {"crf": str(crf), "preset": "medium", "x264-params": "cpu-independent=1"}
         self._num_threads = num_threads
         self._container = av.open(
             file, "w", format="mp4", options={"movflags": "+faststart"} if faststart else {}

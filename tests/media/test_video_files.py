@@ -119,8 +119,7 @@ def test_frames_can_be_written_as_they_come(tmp_path: Path, video: Video) -> Non
 
 
 def test_the_same_frames_give_the_same_bytes(video: Video) -> None:
-    first, second = (encode_video(video, crf=10, pixel_format="yuv444p") for _ in range(2))
-    assert first == second
+    assert len({encode_video(video, crf=10, pixel_format="yuv444p") for _ in range(20)}) == 1
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
