@@ -12,7 +12,7 @@ os.environ.setdefault("MUJOCO_GL", "disable")
 import mujoco
 from mujoco import rollout
 
-from tenku.worlds.scene import SLIDING_FRICTION, ObjectSpec, Scene
+from tenku.worlds.scene import GRAVITY, SLIDING_FRICTION, ObjectSpec, Scene
 from tenku.worlds.shapes import Floats, cone_vertices, dimensions
 from tenku.worlds.vocabulary import Material
 
@@ -20,8 +20,8 @@ FLOOR: Final = -1  # the floor as a partner of contacts
 MAX_STEP_SECONDS: Final = 1 / 1024
 RING_SEGMENTS: Final = 24
 MIN_CONTACT_GAP: Final = 0.03  # s; contacts that resume sooner are the same contact
-MIN_CONTACT_SPEED: Final = 0.08  # m/s by which a contact must change the lighter partner's velocity
-_IMPULSE_SECONDS: Final = 0.03  # over which the force of a contact is summed
+MIN_CONTACT_SPEED: Final = 0.1  # m/s by which a contact must change the lighter partner's velocity
+_IMPULSE_SECONDS: Final = 0.015  # over which the force of a contact is summed
 
 _DENSITY: Final[dict[Material, float]] = {"metal": 2700.0, "rubber": 1100.0, "wood": 700.0}  # kg/m³
 # MuJoCo's direct contact model: stiffness 1/s² and damping 1/s, both per unit of mass. The damping ratio
@@ -198,6 +198,7 @@ def _run(model: Any, data: Any, num_steps: int) -> tuple[Floats, Floats]:
 
 def _contacts(forces: Floats, masses: Floats, timestep: float) -> tuple[Contact, ...]:
     """Contacts that begin during the shot and change a velocity; resting and chattering are none."""
+    # What touches so early has stood there from the start and only settles.
     gap = round(MIN_CONTACT_GAP / timestep)
     window = round(_IMPULSE_SECONDS / timestep)
     found: list[Contact] = []
@@ -208,8 +209,11 @@ def _contacts(forces: Floats, masses: Floats, timestep: float) -> tuple[Contact,
         lighter = masses[first] if second == FLOOR else min(masses[first], masses[second])
         begins = touching[np.diff(touching, prepend=-gap - 1) > gap]
         total = np.concatenate([[0.0], np.cumsum(force)]) * timestep
-        for step in begins[begins > 0]:
-            impulse = float(total[min(step + window, len(force))] - total[step])
+        for step in begins[begins > gap]:
+            end = min(step + window, len(force))
+            # The floor also carries the object's weight, which is no blow.
+            weight = lighter * GRAVITY * timestep * (end - step) if second == FLOOR else 0.0
+            impulse = float(total[end] - total[step]) - weight
             if impulse / lighter >= MIN_CONTACT_SPEED:
                 found.append(
                     Contact(seconds=float(step * timestep), first=first, second=second, impulse=impulse)

@@ -21,9 +21,9 @@ COLOUR_SRGB: Final[dict[Colour, tuple[float, float, float]]] = {
     "blue": (0.08, 0.22, 0.88),
     "green": (0.07, 0.58, 0.14),
     "yellow": (0.98, 0.84, 0.05),
-    "purple": (0.50, 0.13, 0.70),
+    "purple": (0.47, 0.11, 0.67),
     "cyan": (0.08, 0.76, 0.82),
-    "orange": (0.98, 0.46, 0.03),
+    "orange": (0.96, 0.41, 0.02),
     "grey": (0.38, 0.38, 0.39),
 }
 _METALNESS: Final[dict[Material, float]] = {"metal": 1.0, "rubber": 0.0, "wood": 0.0}

@@ -76,7 +76,7 @@ class WorldConfig:
     )
     behaviours: Mapping[Behaviour, float] = field(
         default_factory=lambda: _weights(
-            {"falls": 0.36, "rolls_in": 0.34, "slides_in": 0.24, "rests": 0.16, "spins": 0.1}
+            {"falls": 0.36, "rolls_in": 0.34, "slides_in": 0.24, "rests": 0.16, "spins": 0.16}
         )
     )
     floors: Mapping[Floor, float] = field(

@@ -444,19 +444,21 @@ def _ambient(
 
 @kernel
 def _sky(dx: float, dy: float, dz: float, scenery: Floats) -> Colour3:
-    """What a reflected ray sees of the room: a gradient with the two lamps in it."""
-    height = 0.5 + 0.5 * dz
+    """What a mirror sees of the room: pale walls under a dark ceiling, which makes metal look like metal."""
+    ceiling = min(1.0, max(0.0, 1.6 * dz))
+    ceiling = ceiling * ceiling * (3.0 - 2.0 * ceiling)
+    low, high = 1.25 * (1.0 - ceiling), 0.22 * ceiling
     glow = 0.0
     towards = dx * scenery[0] + dy * scenery[1] + dz * scenery[2]
-    if towards > 0.86:
-        glow += min(1.0, (towards - 0.86) * 12.0) * 1.6
+    if towards > 0.8:
+        glow += min(1.0, (towards - 0.8) * 9.0) * 2.2
     towards = dx * scenery[6] + dy * scenery[7] + dz * scenery[8]
-    if towards > 0.9:
-        glow += min(1.0, (towards - 0.9) * 14.0) * 0.7
+    if towards > 0.88:
+        glow += min(1.0, (towards - 0.88) * 12.0) * 0.9
     return (
-        scenery[9] * (1 - height) + scenery[12] * height + glow,
-        scenery[10] * (1 - height) + scenery[13] * height + glow,
-        scenery[11] * (1 - height) + scenery[14] * height + glow,
+        scenery[9] * low + scenery[12] * high + glow,
+        scenery[10] * low + scenery[13] * high + glow,
+        scenery[11] * low + scenery[14] * high + glow,
     )
 
 
@@ -489,7 +491,7 @@ def _floor_mix(x: float, y: float, width: float, scenery: Floats) -> float:
         groove, blur = min(across, 1.0 - across), max(width * scale, 0.02)
         if groove < blur:
             mix += (1.0 - mix) * 0.6 * (1.0 - groove / blur)
-        return mix
+        return float(mix)
     return 0.0
 
 
@@ -629,7 +631,7 @@ def _highlight(
     if facing < 0.7:
         return 0.0
     exponent = math.exp2(10.0 - 9.0 * rough)
-    return math.exp(exponent * math.log(facing)) * (exponent + 8.0) * 0.048
+    return float(math.exp(exponent * math.log(facing)) * (exponent + 8.0) * 0.048)
 
 
 @kernel
@@ -669,7 +671,7 @@ def _shade_object(
     fill = max(0.0, nx * scenery[6] + ny * scenery[7] + nz * scenery[8]) * 0.25
     bounce = (1 - up) * 0.22 * scenery[AMBIENT]
     low, high = (1 - up) * 0.35 * scenery[AMBIENT], up * 0.45 * scenery[AMBIENT]
-    diffuse = (1 - metal) * 0.92 + 0.14 * metal
+    diffuse = (1 - metal) * 0.84 + 0.16 * metal
     plastic = 0.04 * (1 - metal) * highlight
     shine = metal * highlight
     out_red = (
