@@ -1,6 +1,7 @@
 """`tenku generate`: a sentence becomes a video file."""
 
 import json
+import os
 import time
 import unicodedata
 from dataclasses import replace
@@ -15,8 +16,6 @@ from tenku.cli.places import check_output_file, free_name
 from tenku.errors import UserError
 from tenku.timeline.request import GenerationRequest, frames_in
 
-_VIDEO = (".mp4",)
-_PICTURE = (".png", ".jpg", ".jpeg")
 _MAX_COUNT = 1_000
 
 
@@ -68,7 +67,7 @@ def generate(
 def _run(model: str, jobs: list[tuple[GenerationRequest, Path]], as_json: bool) -> None:
     start = time.perf_counter()
     with spinner("loading the model"):
-        from tenku.media import write_picture, write_video
+        from tenku.media import PICTURE_SUFFIXES, write_picture, write_video
         from tenku.pipeline import TextToVideoPipeline
 
         pipeline = TextToVideoPipeline.from_pretrained(model)
@@ -79,7 +78,7 @@ def _run(model: str, jobs: list[tuple[GenerationRequest, Path]], as_json: bool) 
         if index == 0 and result.ignored_words:
             tell(_ignored(model, result.ignored_words))
         start = time.perf_counter()
-        if place.suffix.lower() in _PICTURE:
+        if place.suffix.lower() in PICTURE_SUFFIXES:
             write_picture(place, result.video.frames[0])
         else:
             write_video(place, result.video)
@@ -98,13 +97,15 @@ def _run(model: str, jobs: list[tuple[GenerationRequest, Path]], as_json: bool) 
 def _is_picture(output: Path | None) -> bool:
     if output is None:
         return False
+    from tenku.media import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+
     suffix = output.suffix.lower()
-    if suffix not in _VIDEO + _PICTURE and not output.is_dir():
+    if suffix not in VIDEO_SUFFIXES + PICTURE_SUFFIXES and not os.path.isdir(output):
         raise UserError(
             f"{str(output)!r} does not say what to write; end it with .mp4 for a video, "
             "or .png or .jpg for a picture."
         )
-    return suffix in _PICTURE
+    return suffix in PICTURE_SUFFIXES
 
 
 def _requests(request: GenerationRequest, count: int) -> list[GenerationRequest]:

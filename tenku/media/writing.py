@@ -51,6 +51,8 @@ class VideoWriter:
         pixel_format: PixelFormat = "yuv420p",
     ) -> None:
         check_fps(fps)
+        if Path(path).suffix.lower() not in VIDEO_SUFFIXES:
+            raise UserError(f"{str(path)!r} cannot be written as a video; end its name with .mp4.")
         self._path = Path(path)
         self._encoding = (fps, crf, pixel_format)
         self._cleanup = ExitStack()
