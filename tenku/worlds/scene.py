@@ -584,9 +584,11 @@ def _entry_sides(plan: _Plan) -> tuple[Direction, ...]:
     shape = plan.look.shape
     if plan.behaviour == "rolls_in":
         if shape in ("capsule", "cylinder"):
-            return ("front", "back")
+            return ("front", "front", "back")
         if shape == "ring":
             return ("left", "right")
+    elif shape == "capsule":  # across its axis it would roll
+        return ("left", "right")
     return ("left", "right", "left", "right", "front", "back")
 
 
@@ -631,7 +633,7 @@ def _entering_pose(rng: np.random.Generator, plan: _Plan, heading: float) -> Flo
             return _any_rotation(rng)
         return _lying(heading + math.pi / 2) @ _upright(rng)
     if shape == "capsule":
-        return _lying(rng.uniform(-0.5, 0.5)) @ _upright(rng)
+        return _lying(heading) @ _upright(rng)
     if shape == "cube":
         return turn((0, 0, 1), heading + rng.uniform(-0.6, 0.6))
     return _upright(rng)

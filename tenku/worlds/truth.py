@@ -22,7 +22,7 @@ MIN_SEEN_FRAMES: Final = 0.1
 MIN_FALL: Final = 0.35  # m of visible drop
 MIN_BOUNCE: Final = 0.12  # m by which the lowest point rises again
 MIN_HEIGHT_IN_AIR: Final = 0.25  # m under an object that a picture may call falling
-MIN_ENTRY: Final = 0.6  # m travelled
+MIN_ENTRY: Final = 0.45  # m travelled
 MIN_ENTRY_SPEED: Final = 0.5  # m/s
 MIN_HIT_SPEED: Final = 0.3  # m/s by which a hit changes the lighter object's velocity
 MAX_REST_MOTION: Final = 0.03  # m
@@ -223,9 +223,12 @@ class _Shot:
         # Some of the way may lie outside the frame or behind others: it counts once it is seen to arrive.
         if np.linalg.norm(travelled[:2]) < MIN_ENTRY or speed < MIN_ENTRY_SPEED:
             return []
+        rolls = self._is_rolling(i, period)
+        if rolls and self.scene.objects[i].shape in ("cube", "cone"):
+            return []  # it tumbles, for which there is no word
         return [
             Event(
-                kind="rolls_in" if self._is_rolling(i, period) else "slides_in",
+                kind="rolls_in" if rolls else "slides_in",
                 direction=self._origin(travelled),
                 seconds=float(self.times[first]),
             )

@@ -98,3 +98,19 @@ def test_the_tracer_is_deterministic() -> None:
     one, two = render(scene, trajectory, 64, 48), render(scene, trajectory, 64, 48)
     assert one.frames.tobytes() == two.frames.tobytes()
     assert one.depth.tobytes() == two.depth.tobytes()
+
+
+def test_kernels_compile_where_no_cache_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    njit = tracer.numba.njit
+
+    def read_only(*arguments: object, cache: bool = False, **options: object) -> object:
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return njit(*arguments, **options)
+
+    monkeypatch.setattr(tracer.numba, "njit", read_only)
+
+    def double(value: float) -> float:
+        return 2.0 * value
+
+    assert tracer.kernel(double)(1.5) == 3.0
