@@ -1,7 +1,7 @@
 """What a clip shows, in words' terms: the bridge between simulated truth and captions."""
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 from tenku.worlds.vocabulary import (
     CameraMove,
@@ -113,4 +113,21 @@ class SceneDescription:
             camera=_MIRRORED_CAMERA[self.camera],
             relations=relations,
             next_shot=self.next_shot.mirrored() if self.next_shot is not None else None,
+        )
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The inverse of `dataclasses.asdict`, from JSON."""
+        objects = tuple(
+            ObjectDescription(**{**thing, "events": tuple(Event(**event) for event in thing["events"])})
+            for thing in values["objects"]
+        )
+        following = values.get("next_shot")
+        return cls(
+            **{
+                **values,
+                "objects": objects,
+                "relations": tuple(Relation(**relation) for relation in values["relations"]),
+                "next_shot": cls.from_dict(following) if following else None,
+            }
         )

@@ -1,0 +1,318 @@
+"""The denoiser: a transformer over spacetime patches with a noise level per token.
+
+Skeleton as in Wan: patchify → blocks of (self-attention, cross-attention to text, MLP) under a shared time
+embedding with a table a block → unpatchify. The `native` configuration adds what learns faster from little
+compute (`dev/LOG.md`): token-shift, a gated MLP and query-key norm per head.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DenoiserConfig:
+    """Shape of the denoiser."""
+
+    latent_channels: int = 16
+    text_size: int = 256
+    hidden_size: int = 256
+    depth: int = 12
+    num_heads: int = 2
+    mlp_ratio: float = 8 / 3
+    patch_size: tuple[int, int, int] = (1, 2, 2)
+    rope_theta: float = 100.0
+    auxiliary_size: int = 0
+    auxiliary_depth: int = 4
+
+    def __post_init__(self) -> None:
+        if self.hidden_size % self.num_heads or (self.hidden_size // self.num_heads) % 2:
+            raise ValueError(
+                f"hidden_size {self.hidden_size} must be num_heads ({self.num_heads}) times an even number"
+            )
+        if min(self.patch_size) < 1:
+            raise ValueError(f"patch_size must be positive in every direction, not {self.patch_size}")
+
+    @property
+    def head_size(self) -> int:
+        """Width of one attention head."""
+        return self.hidden_size // self.num_heads
+
+    @property
+    def mlp_size(self) -> int:
+        """Hidden width of the MLP, a multiple of 64."""
+        return round(self.hidden_size * self.mlp_ratio / 64) * 64
+
+    @property
+    def patch_channels(self) -> int:
+        """Numbers in one patch."""
+        return self.latent_channels * math.prod(self.patch_size)
+
+    def training_flops(self, num_tokens: int, num_text_tokens: int) -> float:
+        """Floating-point operations of one forward and backward pass over one clip."""
+        d, n = self.hidden_size, num_tokens
+        linear = n * (4 * d * d + 2 * d * d + d * d + 3 * d * self.mlp_size)
+        linear += num_text_tokens * 2 * d * self.text_size
+        attention = 2 * n * n * d + 2 * n * num_text_tokens * d
+        ends = 2 * n * d * self.patch_channels
+        return 6.0 * (self.depth * (linear + attention) + ends)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the denoiser says of a batch: the velocity (b c t h w), and its per-token side prediction if it has one."""
+
+    velocity: Tensor
+    auxiliary: Tensor | None = None  # b t h w auxiliary_size, per patch
+
+
+def patchify(latents: Tensor, patch_size: tuple[int, int, int]) -> Tensor:
+    """(b c t h w) → (b t' h' w' patch_channels)."""
+    p, q, r = patch_size
+    return rearrange(latents, "b c (t p) (h q) (w r) -> b t h w (p q r c)", p=p, q=q, r=r)
+
+
+def unpatchify(patches: Tensor, patch_size: tuple[int, int, int]) -> Tensor:
+    """The inverse of `patchify`."""
+    p, q, r = patch_size
+    return rearrange(patches, "b t h w (p q r c) -> b c (t p) (h q) (w r)", p=p, q=q, r=r)
+
+
+def rotary_table(grid: tuple[int, int, int], head_size: int, theta: float) -> tuple[Tensor, Tensor]:
+    """Cosine and sine (n, head_size / 2) of 3D rotary positions for a (t, h, w) grid of tokens.
+
+    Spatial positions are counted from the middle of the picture, so that grids of any size agree where they overlap.
+    """
+    half = head_size // 2
+    sizes = (half - 2 * (half // 3), half // 3, half // 3)
+    t, h, w = (torch.arange(length, dtype=torch.float32) for length in grid)
+    axes = torch.meshgrid(t, h - (grid[1] - 1) / 2, w - (grid[2] - 1) / 2, indexing="ij")
+    angles = [
+        position.flatten()[:, None] * theta ** (-torch.arange(size, dtype=torch.float32) / size)
+        for position, size in zip(axes, sizes, strict=True)
+    ]
+    angle = torch.cat(angles, -1)
+    return angle.cos(), angle.sin()
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotate the pairs (i, i + half) of (b heads n d)."""
+    first, second = x.chunk(2, -1)
+    return torch.cat([first * cos - second * sin, first * sin + second * cos], -1)
+
+
+def token_shift(x: Tensor) -> Tensor:
+    """Six eighths of the channels of (b t h w d), each moved by one step along ±t, ±h, ±w; zeros come in.
+
+    It gives every token a look at its neighbours for the price of a copy.
+    """
+    eighth = x.shape[-1] // 8
+    parts = list(x.split([eighth] * 6 + [x.shape[-1] - 6 * eighth], -1))
+    for index in range(6):
+        axis = 1 + index // 2
+        length = x.shape[axis]
+        empty = torch.zeros_like(parts[index].narrow(axis, 0, 1))
+        if index % 2 == 0:
+            parts[index] = torch.cat([empty, parts[index].narrow(axis, 0, length - 1)], axis)
+        else:
+            parts[index] = torch.cat([parts[index].narrow(axis, 1, length - 1), empty], axis)
+    return torch.cat(parts, -1)
+
+
+def time_features(sigma: Tensor, size: int = 256) -> Tensor:
+    """Cosines and sines (…, size) of a noise level in 0–1, counted in thousandths."""
+    frequencies = torch.exp(-math.log(10_000) * torch.arange(size // 2, device=sigma.device) / (size // 2))
+    angles = 1000.0 * sigma.float()[..., None] * frequencies
+    return torch.cat([angles.cos(), angles.sin()], -1)
+
+
+class RMSNorm(nn.Module):
+    """Root-mean-square norm over the last axis with a learned scale."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (… size)."""
+        return F.rms_norm(x, (x.shape[-1],), self.scale.to(x.dtype), 1e-6)
+
+
+class SelfAttention(nn.Module):
+    """Attention among the tokens of a clip, with rotary positions."""
+
+    def __init__(self, size: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(size, 3 * size, bias=False)
+        self.out = nn.Linear(size, size, bias=False)
+        self.query_norm = RMSNorm(size // num_heads)
+        self.key_norm = RMSNorm(size // num_heads)
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        """(b n d) → (b n d)."""
+        query, key, value = rearrange(self.qkv(x), "b n (k h d) -> k b h n d", k=3, h=self.num_heads)
+        query = rotate(self.query_norm(query), cos, sin)
+        key = rotate(self.key_norm(key), cos, sin)
+        y = F.scaled_dot_product_attention(query, key, value)
+        out: Tensor = self.out(rearrange(y, "b h n d -> b n (h d)"))
+        return out
+
+
+class CrossAttention(nn.Module):
+    """Attention from the tokens of a clip to those of its text."""
+
+    def __init__(self, size: int, text_size: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.query = nn.Linear(size, size, bias=False)
+        self.key_value = nn.Linear(text_size, 2 * size, bias=False)
+        self.out = nn.Linear(size, size, bias=False)
+        self.query_norm = RMSNorm(size // num_heads)
+        self.key_norm = RMSNorm(size // num_heads)
+        nn.init.zeros_(self.out.weight)
+
+    def forward(self, x: Tensor, text: Tensor, text_mask: Tensor | None) -> Tensor:
+        """(b n d), text (b m e), mask (b 1 1 m), True where there is text → (b n d)."""
+        query = rearrange(self.query(x), "b n (h d) -> b h n d", h=self.num_heads)
+        key, value = rearrange(self.key_value(text), "b m (k h d) -> k b h m d", k=2, h=self.num_heads)
+        y = F.scaled_dot_product_attention(
+            self.query_norm(query), self.key_norm(key), value, attn_mask=text_mask
+        )
+        out: Tensor = self.out(rearrange(y, "b h n d -> b n (h d)"))
+        return out
+
+
+class GatedMLP(nn.Module):
+    """SwiGLU."""
+
+    def __init__(self, size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.gate_up = nn.Linear(size, 2 * hidden_size, bias=False)
+        self.down = nn.Linear(hidden_size, size, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b n d) → (b n d)."""
+        gate, up = self.gate_up(x).chunk(2, -1)
+        out: Tensor = self.down(F.silu(gate) * up)
+        return out
+
+
+class Block(nn.Module):
+    """Self-attention, cross-attention, token-shift and MLP, each added to the stream; all start as the identity."""
+
+    def __init__(self, config: DenoiserConfig) -> None:
+        super().__init__()
+        size = config.hidden_size
+        self.modulation = nn.Parameter(torch.zeros(6, size))
+        self.attention = SelfAttention(size, config.num_heads)
+        self.cross_norm = RMSNorm(size)
+        self.cross_attention = CrossAttention(size, config.text_size, config.num_heads)
+        self.shift = nn.Linear(size, size, bias=False)
+        self.mlp = GatedMLP(size, config.mlp_size)
+        nn.init.zeros_(self.shift.weight)
+
+    def forward(
+        self,
+        x: Tensor,
+        modulation: Tensor,
+        rotary: tuple[Tensor, Tensor],
+        text: Tensor,
+        text_mask: Tensor | None,
+    ) -> Tensor:
+        """`x` is (b t h w d), modulation (b t 1 1 6 d) or (b t h w 6 d)."""
+        grid = x.shape[1:4]
+        attention_shift, attention_scale, attention_gate, mlp_shift, mlp_scale, mlp_gate = (
+            modulation + self.modulation.to(modulation.dtype)
+        ).unbind(-2)
+        y = F.rms_norm(x, x.shape[-1:], None, 1e-6) * (1 + attention_scale) + attention_shift
+        x = x + attention_gate * self.attention(y.flatten(1, 3), *rotary).unflatten(1, grid)
+        y = self.cross_norm(x).flatten(1, 3)
+        x = x + self.cross_attention(y, text, text_mask).unflatten(1, grid)
+        x = x + self.shift(token_shift(F.rms_norm(x, x.shape[-1:], None, 1e-6)))
+        y = F.rms_norm(x, x.shape[-1:], None, 1e-6) * (1 + mlp_scale) + mlp_shift
+        out: Tensor = x + mlp_gate * self.mlp(y)
+        return out
+
+
+class Denoiser(nn.Module):
+    """Predicts the velocity of noisy latents at a noise level per token, given text."""
+
+    def __init__(self, config: DenoiserConfig) -> None:
+        super().__init__()
+        self.config = config
+        size = config.hidden_size
+        self.patch_in = nn.Linear(config.patch_channels, size)
+        self.time_in = nn.Linear(256, size)
+        self.time_out = nn.Linear(size, 6 * size)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
+        self.final_modulation = nn.Linear(size, 2 * size)
+        self.patch_out = nn.Linear(size, config.patch_channels)
+        self.auxiliary = nn.Linear(size, config.auxiliary_size) if config.auxiliary_size else None
+        for layer in (self.time_out, self.final_modulation, self.patch_out):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        self._rotary: dict[tuple[int, int, int], tuple[Tensor, Tensor]] = {}
+
+    def rotary(self, grid: tuple[int, int, int], like: Tensor) -> tuple[Tensor, Tensor]:
+        """The rotary table of a grid on the device of `like`, made once a grid."""
+        if grid not in self._rotary:
+            self._rotary[grid] = rotary_table(grid, self.config.head_size, self.config.rope_theta)
+        cos, sin = self._rotary[grid]
+        return cos.to(like.device, like.dtype), sin.to(like.device, like.dtype)
+
+    def forward(
+        self, noisy_latents: Tensor, sigma: Tensor, text: Tensor, text_mask: Tensor | None = None
+    ) -> Tensor:
+        """Velocity (b c t h w) of noisy latents (b c t h w).
+
+        sigma is (b,), one level a clip; (b t), one a latent frame; or (b t h w), one a latent position. Text is
+        (b n d) with mask (b n), True where there is text.
+        """
+        return self.predict(noisy_latents, sigma, text, text_mask).velocity
+
+    def predict(
+        self, noisy_latents: Tensor, sigma: Tensor, text: Tensor, text_mask: Tensor | None = None
+    ) -> Prediction:
+        """As `forward`, with the per-token side prediction from `auxiliary_depth` on top."""
+        patches = patchify(noisy_latents, self.config.patch_size)  # b t h w p
+        grid = (patches.shape[1], patches.shape[2], patches.shape[3])
+        cos, sin = self.rotary(grid, self.patch_in.weight)
+        return self._predict(patches, self._level_per_token(sigma), cos, sin, text, text_mask)
+
+    def _predict(
+        self,
+        patches: Tensor,
+        sigma: Tensor,
+        cos: Tensor,
+        sin: Tensor,
+        text: Tensor,
+        text_mask: Tensor | None,
+    ) -> Prediction:
+        x = self.patch_in(patches)
+        rotary = (cos.to(x.dtype), sin.to(x.dtype))
+        embedded = F.silu(self.time_in(time_features(sigma).to(x.dtype)))  # b t h w d, h and w may be 1
+        modulation = self.time_out(embedded).unflatten(-1, (6, -1)).to(x.dtype)
+        mask = None if text_mask is None else text_mask[:, None, None, :]
+        auxiliary = None
+        for index, block in enumerate(self.blocks):
+            x = block(x, modulation, rotary, text, mask)
+            if self.auxiliary is not None and index + 1 == self.config.auxiliary_depth:
+                auxiliary = self.auxiliary(x)
+        shift, scale = self.final_modulation(embedded).chunk(2, -1)
+        x = F.rms_norm(x, x.shape[-1:], None, 1e-6) * (1 + scale) + shift
+        velocity = unpatchify(self.patch_out(x), self.config.patch_size)
+        return Prediction(velocity, auxiliary)
+
+    def _level_per_token(self, sigma: Tensor) -> Tensor:
+        """(b,), (b t) or (b t h w) → (b t h w) of tokens; an axis on which the level is constant stays 1."""
+        p, q, r = self.config.patch_size
+        if sigma.ndim == 1:
+            return sigma[:, None, None, None]
+        if sigma.ndim == 2:
+            return sigma[:, ::p, None, None]
+        return sigma[:, ::p, ::q, ::r]

@@ -1,0 +1,248 @@
+"""One training loop for every stage: a task gives losses, the loop does the rest and can be killed at any moment.
+
+Every random number of a step comes from (seed, step, rank), so a run that is resumed goes on with the very numbers
+that it would have had. Under torchrun each rank draws its own clips and gradients are averaged.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from tenku.training.metrics import Progress, measure_matmul_peak
+from tenku.training.muon import Muon
+
+
+@dataclass(frozen=True, slots=True)
+class StepLoss:
+    """The loss of one step, what it was made from, and figures worth showing."""
+
+    loss: Tensor
+    num_clips: int
+    flops: float
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+class Task(Protocol):
+    """What a stage of training has to say to the loop."""
+
+    name: str
+    module: nn.Module
+
+    def loss(self, step: int, generator: torch.Generator) -> StepLoss:
+        """Loss of a batch drawn from `generator` alone."""
+        ...
+
+    def uses_muon(self, name: str, parameter: nn.Parameter) -> bool:
+        """Whether a parameter is a matrix inside the network (Muon) or a vector, embedding or end (AdamW)."""
+        ...
+
+    def evaluate(self) -> dict[str, float]:
+        """Figures of the averaged weights, which are in `module` while this runs."""
+        ...
+
+    def save_samples(self, path: Path) -> None:
+        """A contact sheet of the averaged weights, which are in `module` while this runs."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainerConfig:
+    """Length, learning rates and pace of a run: warm-up, constant, then linear decay over the last part."""
+
+    num_steps: int
+    muon_lr: float = 1.5e-3
+    adamw_lr: float = 5e-4
+    weight_decay: float = 0.0
+    warmup_steps: int = 50
+    decay_share: float = 0.3
+    ema_decay: float = 0.999
+    gradient_clip: float = 1.0
+    checkpoint_seconds: float = 120.0
+    sample_steps: int = 500
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.num_steps < 1:
+            raise ValueError(f"num_steps must be at least 1, not {self.num_steps}")
+        if not 0 <= self.decay_share <= 1:
+            raise ValueError(f"decay_share must be between 0 and 1, not {self.decay_share}")
+
+    def lr_schedule(self, step: int) -> float:
+        """The factor on both learning rates at a step."""
+        rise = min(1.0, (step + 1) / max(1, self.warmup_steps))
+        decay_steps = max(1.0, self.decay_share * self.num_steps)
+        return rise * max(0.0, min(1.0, (self.num_steps - step) / decay_steps))
+
+
+class Trainer:
+    """Trains one task in `directory`."""
+
+    def __init__(self, task: Task, config: TrainerConfig, directory: Path) -> None:
+        self.task = task
+        self.config = config
+        self.directory = directory
+        self.step = 0
+        self.rank, self.world_size = _join_world()
+        named = [(name, p) for name, p in task.module.named_parameters() if p.requires_grad]
+        self.parameters = dict(named)
+        self.averages = {name: p.detach().clone().float() for name, p in named}
+        matrices = [p for name, p in named if task.uses_muon(name, p)]
+        chosen = {id(p) for p in matrices}
+        rest = [p for _, p in named if id(p) not in chosen]
+        self.optimizers: list[torch.optim.Optimizer] = []
+        if matrices:
+            self.optimizers.append(Muon(matrices, config.muon_lr, weight_decay=config.weight_decay))
+        if rest:
+            self.optimizers.append(torch.optim.AdamW(rest, config.adamw_lr, betas=(0.9, 0.95), weight_decay=0))
+        self._base_lrs = [[group["lr"] for group in o.param_groups] for o in self.optimizers]
+        directory.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """Where the state that goes on is kept."""
+        return self.directory / "checkpoint.pt"
+
+    def resume(self) -> bool:
+        """Take up the newest checkpoint; False if there is none."""
+        if not self.checkpoint_path.exists():
+            return False
+        state = torch.load(self.checkpoint_path, map_location="cpu", weights_only=True)
+        with torch.no_grad():
+            for name, parameter in self.parameters.items():
+                parameter.copy_(state["weights"][name])
+                self.averages[name].copy_(state["averages"][name])
+        for optimizer, values in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(values)
+        self.step = state["step"]
+        return True
+
+    def save(self) -> None:
+        """Write the checkpoint under a temporary name and put it in place."""
+        if self.rank:
+            return
+        state = {
+            "step": self.step,
+            "weights": {name: p.detach() for name, p in self.parameters.items()},
+            "averages": self.averages,
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "config": asdict(self.config),
+        }
+        partial = self.checkpoint_path.with_suffix(".partial")
+        torch.save(state, partial)
+        os.replace(partial, self.checkpoint_path)
+
+    def run(self, stop: Callable[[], bool] = lambda: False) -> None:
+        """Train until the last step, or until `stop` says so; the checkpoint is saved in both cases."""
+        peak = measure_matmul_peak()
+        saved = time.monotonic()
+        with Progress(self.task.name, self.step, self.config.num_steps, peak, show=self.rank == 0) as progress:
+            while self.step < self.config.num_steps and not self._agree(stop()):
+                started = time.monotonic()
+                result, gradient_norm = self.train_step()
+                seconds = time.monotonic() - started
+                figures = progress.update(self.step, float(result.loss.detach()), result, seconds, self.world_size)
+                self._log({"step": self.step, "gradient_norm": gradient_norm, **figures, **result.figures})
+                if self.step % self.config.sample_steps == 0 or self.step == self.config.num_steps:
+                    self._look(progress)
+                if time.monotonic() - saved > self.config.checkpoint_seconds:
+                    self.save()
+                    saved = time.monotonic()
+        self.save()
+
+    def train_step(self) -> tuple[StepLoss, float]:
+        """One optimisation step; returns its loss and the gradient's norm before clipping."""
+        generator = torch.Generator().manual_seed(
+            (self.config.seed * 1_000_003 + self.step) * 4_099 + self.rank
+        )
+        factor = self.config.lr_schedule(self.step)
+        for optimizer, lrs in zip(self.optimizers, self._base_lrs, strict=True):
+            for group, lr in zip(optimizer.param_groups, lrs, strict=True):
+                group["lr"] = lr * factor
+        self.task.module.train()
+        result = self.task.loss(self.step, generator)
+        result.loss.backward()  # type: ignore[no-untyped-call]
+        self._average_gradients()
+        norm = float(nn.utils.clip_grad_norm_(self.parameters.values(), self.config.gradient_clip))
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        self._update_averages()
+        return result, norm
+
+    def with_averages(self, action: Callable[[], Any]) -> Any:
+        """The result of `action` while the averaged weights are in the module."""
+        current = {name: p.detach().clone() for name, p in self.parameters.items()}
+        self._put(self.averages)
+        self.task.module.eval()
+        try:
+            with torch.no_grad():
+                return action()
+        finally:
+            self._put(current)
+            self.task.module.train()
+
+    def _put(self, values: dict[str, Tensor]) -> None:
+        with torch.no_grad():
+            for name, parameter in self.parameters.items():
+                parameter.copy_(values[name])
+
+    def _look(self, progress: Progress) -> None:
+        if self.rank:
+            return
+        figures = self.with_averages(self.task.evaluate)
+        self._log({"step": self.step, **figures})
+        progress.note(f"step {self.step}: " + ", ".join(f"{k} {v:.4g}" for k, v in figures.items()))
+        path = self.directory / "samples" / f"{self.step:07d}.png"
+        path.parent.mkdir(exist_ok=True)
+        self.with_averages(lambda: self.task.save_samples(path))
+
+    def _update_averages(self) -> None:
+        decay = min(self.config.ema_decay, (1 + self.step) / (10 + self.step))
+        torch._foreach_lerp_(
+            list(self.averages.values()), [p.detach().float() for p in self.parameters.values()], 1 - decay
+        )
+
+    def _average_gradients(self) -> None:
+        if self.world_size == 1:
+            return
+        for parameter in self.parameters.values():
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            dist.all_reduce(parameter.grad)
+            parameter.grad /= self.world_size
+
+    def _agree(self, stop: bool) -> bool:
+        """All ranks stop when the first one wants to."""
+        if self.world_size == 1:
+            return stop
+        wish = torch.tensor(float(stop))
+        dist.all_reduce(wish, op=dist.ReduceOp.MAX)
+        return bool(wish.item())
+
+    def _log(self, figures: dict[str, float]) -> None:
+        if self.rank == 0:
+            with (self.directory / "metrics.jsonl").open("a") as file:
+                file.write(json.dumps(figures) + "\n")
+
+
+def _join_world() -> tuple[int, int]:
+    """This process's rank and the number of processes, joining those that torchrun started."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return 0, 1
+    if not dist.is_initialized():
+        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    return dist.get_rank(), dist.get_world_size()
+
+
+def is_matrix(name: str, parameter: nn.Parameter, ends: Iterable[str]) -> bool:
+    """Whether a parameter has rows and columns and belongs to none of the modules named in `ends`."""
+    return parameter.ndim >= 2 and not any(name.startswith(end) for end in ends)

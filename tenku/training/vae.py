@@ -1,0 +1,144 @@
+"""The stage that trains the video autoencoder."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tenku.data.clips import Bucket, read_chunk
+from tenku.media import Video, contact_sheet, write_picture
+from tenku.training.trainer import StepLoss, is_matrix
+from tenku.vae import VideoAutoencoder
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VaeTaskConfig:
+    """Batches and loss weights of the autoencoder's training."""
+
+    batch_size: int = 6
+    crop: int = 64
+    num_frames: int = 17
+    whole_picture_every: int = 4
+    gradient_weight: float = 0.5
+    temporal_weight: float = 0.25
+    squared_weight: float = 2.0
+    kl_weight: float = 1e-4
+    freeze_encoder: bool = False
+
+
+class ClipFrames:
+    """Random frames of the chunks of some buckets that exist when it is made."""
+
+    def __init__(self, directory: Path, buckets: Sequence[Bucket]) -> None:
+        self.videos = [
+            read_chunk(directory, bucket, index).frames
+            for bucket in buckets
+            for index in range(bucket.num_chunks)
+            if (directory / bucket.name / f"{index:05d}.npy").exists()
+        ]
+        if not self.videos:
+            raise ValueError(f"there are no clips in {directory}: simulate them first")
+
+    def draw(self, batch: int, num_frames: int, crop: int | None, generator: torch.Generator) -> Tensor:
+        """(b 3 t h w) in [−1, 1]: runs of frames at random times and places; `crop` None takes whole pictures."""
+
+        def below(limit: int) -> int:
+            return int(torch.randint(limit, (), generator=generator))
+
+        out = []
+        size = None
+        for _ in range(batch):
+            chunk = self.videos[below(len(self.videos))]
+            if size is not None and crop is None and chunk.shape[2:4] != size:
+                chunk = next(video for video in self.videos if video.shape[2:4] == size)
+            size = chunk.shape[2:4]
+            start = below(chunk.shape[1] - num_frames + 1)
+            y, x = (0, 0) if crop is None else (8 * below((side - crop) // 8 + 1) for side in size)
+            height, width = size if crop is None else (crop, crop)
+            out.append(
+                np.array(chunk[below(len(chunk)), start : start + num_frames, y : y + height, x : x + width])
+            )
+        frames = torch.from_numpy(np.stack(out)).permute(0, 4, 1, 2, 3)
+        if below(2):
+            frames = frames.flip(-1)
+        return frames.float() / 127.5 - 1
+
+
+class VaeTask:
+    """Reconstruct crops of clips: absolute and squared error, their gradients in space and time, a little KL."""
+
+    name = "vae"
+
+    def __init__(
+        self, module: VideoAutoencoder, clips: ClipFrames, held_out: Tensor, config: VaeTaskConfig
+    ) -> None:
+        self.module: VideoAutoencoder = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.clips, self.held_out, self.config = clips, held_out, config
+        if config.freeze_encoder:
+            for name, parameter in module.named_parameters():
+                parameter.requires_grad_("encode" not in name)
+
+    def loss(self, step: int, generator: torch.Generator) -> StepLoss:
+        """Mixed loss of a batch of crops, or of fewer whole pictures every few steps."""
+        config = self.config
+        whole = step % config.whole_picture_every == 0
+        batch = max(1, config.batch_size // 4) if whole else config.batch_size
+        video = self.clips.draw(batch, config.num_frames, None if whole else config.crop, generator)
+        with torch.autocast("cpu", torch.bfloat16):
+            mean, log_variance = self.module.encode_distribution(video)
+            noise = torch.randn(mean.shape, generator=generator)
+            decoded = self.module.decode_unnormalised(mean + noise * (0.5 * log_variance).exp())
+        decoded = decoded.float()[:, :, self.module.config.temporal_compression - 1 :]
+        error = decoded - video
+        height, width, time = (error.diff(dim=axis).abs().mean() for axis in (3, 4, 2))
+        kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
+        squared = error.square().mean()
+        loss = (
+            error.abs().mean()
+            + config.squared_weight * squared
+            + config.gradient_weight * (height + width)
+            + config.temporal_weight * time
+            + config.kl_weight * kl
+        )
+        return StepLoss(loss, batch, 0.0, {"psnr": psnr(squared), "kl": float(kl.detach())})
+
+    def uses_muon(self, name: str, parameter: nn.Parameter) -> bool:
+        """Convolutions inside; the linear path and the layers that start at zero go to AdamW."""
+        return is_matrix(name, parameter, ("linear", "encoder_out", "frame_out"))
+
+    def evaluate(self) -> dict[str, float]:
+        """PSNR of held-out clips."""
+        return {"psnr_held_out": float(np.mean([psnr_of(self.module, clip) for clip in self.held_out]))}
+
+    def save_samples(self, path: Path) -> None:
+        """True frames above decoded ones."""
+        clips = self.held_out[:4]
+        decoded = reconstruct(self.module, clips)
+        rows = [video for pair in zip(clips, decoded, strict=True) for video in pair]
+        write_picture(path, contact_sheet([Video(frames=to_frames(video), fps=16) for video in rows]))
+
+
+@torch.no_grad()
+def reconstruct(vae: VideoAutoencoder, video: Tensor) -> Tensor:
+    """Encode and decode (b 3 t h w), as the sampler would."""
+    with torch.autocast("cpu", torch.bfloat16):
+        latents = vae.encode(video)
+        return vae.decode(latents.float()).float()
+
+
+def psnr(squared_error: Tensor) -> float:
+    """Peak signal-to-noise ratio, in dB, of a mean squared error of values in [−1, 1]."""
+    return float(10 * torch.log10(4 / squared_error.detach().clamp_min(1e-12)))
+
+
+def psnr_of(vae: VideoAutoencoder, clip: Tensor) -> float:
+    """PSNR of one clip (3 t h w) against its round trip."""
+    return psnr((reconstruct(vae, clip[None]) - clip).square().mean())
+
+
+def to_frames(video: Tensor) -> np.ndarray:
+    """(3 t h w) in [−1, 1] → (t h w 3) uint8."""
+    return ((video.permute(1, 2, 3, 0) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).numpy()
