@@ -1,0 +1,35 @@
+"""Measures with their own floors and errors: what a model is worth, in figures."""
+
+from tenku.errors import UserError
+from tenku.evaluation.autoencoder import evaluate_vae
+from tenku.evaluation.judge import Judge, load_judge
+from tenku.evaluation.parsing import ParsedObject, ParsedVideo, parse_video
+from tenku.evaluation.prompts import evaluate_prompts
+from tenku.evaluation.report import Report, Row
+
+__all__ = [
+    "Judge",
+    "ParsedObject",
+    "ParsedVideo",
+    "Report",
+    "Row",
+    "evaluate",
+    "evaluate_prompts",
+    "evaluate_vae",
+    "load_judge",
+    "parse_video",
+]
+
+_SUITES = {"prompts": evaluate_prompts, "vae": evaluate_vae}
+_MAX_N = 10_000
+
+
+def evaluate(model: str = "embedded", suite: str = "prompts", n: int = 100, seed: int = 0) -> Report:
+    """Measure a model ("embedded" or a folder) on n clips; another seed gives other clips."""
+    if suite not in _SUITES:
+        raise UserError(f"there is no suite {suite!r}; choose {' or '.join(_SUITES)}.")
+    if not 1 <= n <= _MAX_N:
+        raise UserError(f"{n} clips cannot be measured; choose between 1 and {_MAX_N:,}.")
+    if not 0 <= seed < 100:
+        raise UserError(f"seed {seed} is out of range for an evaluation; choose a whole number from 0 to 99.")
+    return _SUITES[suite](model, n, seed)

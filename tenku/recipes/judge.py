@@ -1,0 +1,49 @@
+"""The judge: how the network that reads videos back is made."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from tenku.checkpoint import keep_freed_memory
+from tenku.evaluation.judge import Judge, JudgeConfig, save_judge
+from tenku.training.judge import JudgeTask, JudgeTaskConfig, simulate_pictures
+from tenku.training.trainer import Trainer, TrainerConfig
+
+
+def train_judge(
+    output: Path,
+    *,
+    resume: bool = False,
+    minutes: float | None = None,
+    steps: int | None = None,
+    task_config: JudgeTaskConfig | None = None,
+) -> Path:
+    """Simulate frames, train the judge on them, and return the folder with its weights: `output`/model."""
+    keep_freed_memory()
+    stop = _stop_after(minutes)
+    config = task_config or JudgeTaskConfig()
+    trainer_config = TrainerConfig(
+        num_steps=steps or 2400, muon_lr=2e-3, adamw_lr=1e-3, ema_decay=0.995, sample_steps=400
+    )
+    torch.manual_seed(trainer_config.seed)
+    judge = Judge(JudgeConfig())
+    pictures = simulate_pictures(output / "pictures", config)
+    task = JudgeTask(judge, pictures, simulate_pictures(output / "pictures", config, held_out=True), config)
+    trainer = Trainer(task, trainer_config, output)
+    if resume:
+        trainer.resume()
+    trainer.run(stop)
+    figures = trainer.with_averages(task.evaluate)
+    training = {"task": asdict(config), "trainer": asdict(trainer_config), "steps": trainer.step, **figures}
+    trainer.with_averages(lambda: save_judge(output / "model", judge, training))
+    return output / "model"
+
+
+def _stop_after(minutes: float | None) -> Callable[[], bool]:
+    if minutes is None:
+        return lambda: False
+    end = time.monotonic() + 60 * minutes
+    return lambda: time.monotonic() > end
