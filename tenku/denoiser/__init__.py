@@ -1,5 +1,5 @@
 """The spacetime-patch transformer."""
 
-from tenku.denoiser.transformer import Denoiser, DenoiserConfig, Prediction, patchify, unpatchify
+from tenku.denoiser.transformer import Denoiser, DenoiserConfig, patchify, unpatchify
 
-__all__ = ["Denoiser", "DenoiserConfig", "Prediction", "patchify", "unpatchify"]
+__all__ = ["Denoiser", "DenoiserConfig", "patchify", "unpatchify"]

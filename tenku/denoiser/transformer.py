@@ -16,7 +16,11 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DenoiserConfig:
-    """Shape of the denoiser."""
+    """Shape of the denoiser.
+
+    `channel_std`, the spread of each latent channel, turns on preconditioning: what the noise level alone says of
+    the velocity is added in closed form, and the network predicts the rest at unit scale.
+    """
 
     latent_channels: int = 16
     text_size: int = 256
@@ -26,13 +30,17 @@ class DenoiserConfig:
     mlp_ratio: float = 8 / 3
     patch_size: tuple[int, int, int] = (1, 2, 2)
     rope_theta: float = 100.0
-    auxiliary_size: int = 0
-    auxiliary_depth: int = 4
+    channel_std: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.hidden_size % self.num_heads or (self.hidden_size // self.num_heads) % 2:
             raise ValueError(
                 f"hidden_size {self.hidden_size} must be num_heads ({self.num_heads}) times an even number"
+            )
+        if self.channel_std and len(self.channel_std) != self.latent_channels:
+            raise ValueError(
+                f"channel_std must have one value a latent channel ({self.latent_channels}), "
+                f"not {len(self.channel_std)}"
             )
         if min(self.patch_size) < 1:
             raise ValueError(f"patch_size must be positive in every direction, not {self.patch_size}")
@@ -60,14 +68,6 @@ class DenoiserConfig:
         attention = 2 * n * n * d + 2 * n * num_text_tokens * d
         ends = 2 * n * d * self.patch_channels
         return 6.0 * (self.depth * (linear + attention) + ends)
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """What the denoiser says of a batch: the velocity (b c t h w), and its per-token side prediction if it has one."""
-
-    velocity: Tensor
-    auxiliary: Tensor | None = None  # b t h w auxiliary_size, per patch
 
 
 def patchify(latents: Tensor, patch_size: tuple[int, int, int]) -> Tensor:
@@ -252,11 +252,14 @@ class Denoiser(nn.Module):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
         self.final_modulation = nn.Linear(size, 2 * size)
         self.patch_out = nn.Linear(size, config.patch_channels)
-        self.auxiliary = nn.Linear(size, config.auxiliary_size) if config.auxiliary_size else None
         for layer in (self.time_out, self.final_modulation, self.patch_out):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
+        variances = torch.tensor(config.channel_std).square()
+        self.register_buffer("channel_variance", variances, persistent=False)
         self._rotary: dict[tuple[int, int, int], tuple[Tensor, Tensor]] = {}
+
+    channel_variance: Tensor
 
     def rotary(self, grid: tuple[int, int, int], like: Tensor) -> tuple[Tensor, Tensor]:
         """The rotary table of a grid on the device of `like`, made once a grid."""
@@ -273,40 +276,37 @@ class Denoiser(nn.Module):
         sigma is (b,), one level a clip; (b t), one a latent frame; or (b t h w), one a latent position. Text is
         (b n d) with mask (b n), True where there is text.
         """
-        return self.predict(noisy_latents, sigma, text, text_mask).velocity
-
-    def predict(
-        self, noisy_latents: Tensor, sigma: Tensor, text: Tensor, text_mask: Tensor | None = None
-    ) -> Prediction:
-        """As `forward`, with the per-token side prediction from `auxiliary_depth` on top."""
-        patches = patchify(noisy_latents, self.config.patch_size)  # b t h w p
+        scale_in, skip, scale_out = self._precondition(sigma)
+        patches = patchify(noisy_latents * scale_in, self.config.patch_size).to(self.patch_in.weight.dtype)
         grid = (patches.shape[1], patches.shape[2], patches.shape[3])
-        cos, sin = self.rotary(grid, self.patch_in.weight)
-        return self._predict(patches, self._level_per_token(sigma), cos, sin, text, text_mask)
-
-    def _predict(
-        self,
-        patches: Tensor,
-        sigma: Tensor,
-        cos: Tensor,
-        sin: Tensor,
-        text: Tensor,
-        text_mask: Tensor | None,
-    ) -> Prediction:
         x = self.patch_in(patches)
-        rotary = (cos.to(x.dtype), sin.to(x.dtype))
-        embedded = F.silu(self.time_in(time_features(sigma).to(x.dtype)))  # b t h w d, h and w may be 1
+        rotary = self.rotary(grid, x)
+        level = self._level_per_token(sigma)
+        embedded = F.silu(self.time_in(time_features(level).to(x.dtype)))  # b t h w d, h and w may be 1
         modulation = self.time_out(embedded).unflatten(-1, (6, -1)).to(x.dtype)
         mask = None if text_mask is None else text_mask[:, None, None, :]
-        auxiliary = None
-        for index, block in enumerate(self.blocks):
+        text = text.to(x.dtype)
+        for block in self.blocks:
             x = block(x, modulation, rotary, text, mask)
-            if self.auxiliary is not None and index + 1 == self.config.auxiliary_depth:
-                auxiliary = self.auxiliary(x)
         shift, scale = self.final_modulation(embedded).chunk(2, -1)
         x = F.rms_norm(x, x.shape[-1:], None, 1e-6) * (1 + scale) + shift
-        velocity = unpatchify(self.patch_out(x), self.config.patch_size)
-        return Prediction(velocity, auxiliary)
+        out = unpatchify(self.patch_out(x), self.config.patch_size).float()
+        return skip * noisy_latents + scale_out * out
+
+    def _precondition(self, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Scale of the input, share of it in the velocity, scale of the output, each broadcasting over (b c t h w).
+
+        For latents of spread s under noise of level σ, the best linear guess of the velocity is
+        (σ − (1−σ)s²) / (σ² + (1−σ)²s²) times the noisy latents, and its error has spread s / √(σ² + (1−σ)²s²):
+        Karras et al., arXiv 2206.00364, for this path and a spread a channel.
+        """
+        one = torch.ones(1, 1, 1, 1, 1, device=sigma.device)
+        if not self.config.channel_std:
+            return one, 0 * one, one
+        level = sigma.reshape(*sigma.shape, *([1] * (4 - sigma.ndim)))[:, None]  # b 1 t h w
+        variance = self.channel_variance.view(1, -1, 1, 1, 1)
+        total = level**2 + (1 - level) ** 2 * variance
+        return total.rsqrt(), (level - (1 - level) * variance) / total, (variance / total).sqrt()
 
     def _level_per_token(self, sigma: Tensor) -> Tensor:
         """(b,), (b t) or (b t h w) → (b t h w) of tokens; an axis on which the level is constant stays 1."""

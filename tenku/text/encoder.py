@@ -89,16 +89,16 @@ class TextEncoder(nn.Module):
         """Tokens of each prompt, cut at the encoder's length."""
         return [self.tokenizer(prompt, self.config.max_tokens) for prompt in prompts]
 
-    def encode(self, prompts: Sequence[str]) -> TextConditioning:
-        """Conditioning of a batch of prompts."""
-        return self(*self.batch(self.tokenize(prompts)))
+    def encode(self, prompts: Sequence[str], length: int | None = None) -> TextConditioning:
+        """Conditioning of a batch of prompts, of `length` words each if that is given."""
+        return self(*self.batch(self.tokenize(prompts), length))
 
-    def batch(self, tokens: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
-        """Ids (b n) padded to the longest, and the mask (b n) of real ones."""
-        length = max(1, *(len(item.ids) for item in tokens)) if tokens else 1
+    def batch(self, tokens: Sequence[Tokens], length: int | None = None) -> tuple[Tensor, Tensor]:
+        """Ids (b n) padded to the longest or cut or padded to `length`, and the mask (b n) of real ones."""
+        length = length or max([1, *(len(item.ids) for item in tokens)])
         ids = torch.full((len(tokens), length), PADDING)
         for row, item in enumerate(tokens):
-            ids[row, : len(item.ids)] = torch.tensor(item.ids, dtype=torch.long)
+            ids[row, : len(item.ids)] = torch.tensor(item.ids[:length], dtype=torch.long)
         device = self.words.weight.device
         return ids.to(device), (ids != PADDING).to(device)
 

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable, Iterable
 from functools import cache
 from types import TracebackType
 from typing import Protocol, Self
@@ -26,6 +27,22 @@ def measure_matmul_peak(seconds: float = 0.4) -> float:
             count += 1
         best = max(best, 2.0 * rows * 1024 * columns * count / (time.perf_counter() - started))
     return best
+
+
+def announce(name: str, work: Iterable[tuple[int, int]], stop: Callable[[], bool]) -> None:
+    """Run work that yields (done, total), showing how far it is, until it is done or `stop` says so."""
+    console = Console(stderr=True)
+    printed = 0.0
+    for done, total in work:
+        if time.monotonic() - printed > 10 or done == total:
+            printed = time.monotonic()
+            console.print(f"{name} {done}/{total}", highlight=False)
+        if stop():
+            raise OutOfTimeError
+
+
+class OutOfTimeError(Exception):
+    """The minutes given to a run are used up; everything is saved and the run can be resumed."""
 
 
 class _Counted(Protocol):

@@ -190,6 +190,11 @@ class Trainer:
             self._put(current)
             self.task.module.train()
 
+    def put_averages(self) -> None:
+        """Leave the averaged weights in the module, to be used."""
+        self._put(self.averages)
+        self.task.module.eval()
+
     def _put(self, values: dict[str, Tensor]) -> None:
         with torch.no_grad():
             for name, parameter in self.parameters.items():

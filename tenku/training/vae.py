@@ -25,8 +25,7 @@ class VaeTaskConfig:
     gradient_weight: float = 0.5
     temporal_weight: float = 0.25
     squared_weight: float = 2.0
-    kl_weight: float = 1e-4
-    freeze_encoder: bool = False
+    latent_noise: float = 0.05
 
 
 class ClipFrames:
@@ -68,7 +67,7 @@ class ClipFrames:
 
 
 class VaeTask:
-    """Reconstruct crops of clips: absolute and squared error, their gradients in space and time, a little KL."""
+    """Reconstruct crops of clips: absolute and squared error, and those of their differences in space and time."""
 
     name = "vae"
 
@@ -77,9 +76,8 @@ class VaeTask:
     ) -> None:
         self.module: VideoAutoencoder = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.clips, self.held_out, self.config = clips, held_out, config
-        if config.freeze_encoder:
-            for name, parameter in module.named_parameters():
-                parameter.requires_grad_("encode" not in name)
+        for name, parameter in module.named_parameters():  # the latents stay what they are
+            parameter.requires_grad_(not name.startswith(("linear_encode", "encoder")))
 
     def loss(self, step: int, generator: torch.Generator) -> StepLoss:
         """Mixed loss of a batch of crops, or of fewer whole pictures every few steps."""
@@ -88,26 +86,25 @@ class VaeTask:
         batch = max(1, config.batch_size // 4) if whole else config.batch_size
         video = self.clips.draw(batch, config.num_frames, None if whole else config.crop, generator)
         with torch.autocast("cpu", torch.bfloat16):
-            mean, log_variance = self.module.encode_distribution(video)
-            noise = torch.randn(mean.shape, generator=generator)
-            decoded = self.module.decode_unnormalised(mean + noise * (0.5 * log_variance).exp())
+            latents = self.module.encode_unnormalised(video)
+            noise = torch.randn(latents.shape, generator=generator)
+            amount = config.latent_noise * torch.rand((batch, 1, 1, 1, 1), generator=generator)
+            decoded = self.module.decode_unnormalised(latents + amount * noise)
         decoded = decoded.float()[:, :, self.module.config.temporal_compression - 1 :]
         error = decoded - video
         height, width, time = (error.diff(dim=axis).abs().mean() for axis in (3, 4, 2))
-        kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
         squared = error.square().mean()
         loss = (
             error.abs().mean()
             + config.squared_weight * squared
             + config.gradient_weight * (height + width)
             + config.temporal_weight * time
-            + config.kl_weight * kl
         )
-        return StepLoss(loss, batch, 0.0, {"psnr": psnr(squared), "kl": float(kl.detach())})
+        return StepLoss(loss, batch, 0.0, {"psnr": psnr(squared)})
 
     def uses_muon(self, name: str, parameter: nn.Parameter) -> bool:
         """Convolutions inside; the linear path and the layers that start at zero go to AdamW."""
-        return is_matrix(name, parameter, ("linear", "encoder_out", "frame_out"))
+        return is_matrix(name, parameter, ("linear", "frame_out"))
 
     def evaluate(self) -> dict[str, float]:
         """PSNR of held-out clips."""

@@ -17,13 +17,16 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VideoAutoencoderConfig:
-    """Shape of the autoencoder, and the statistics that make its latents zero-mean and unit-variance."""
+    """Shape of the autoencoder, and the statistics by which its latents are normalised.
 
-    latent_channels: int = 16
+    Depth 0 leaves the encoder linear: latents are then known before any training, and the decoder alone learns.
+    """
+
+    latent_channels: int = 48
     temporal_compression: int = 4
     spatial_compression: int = 8
     encoder_width: int = 160
-    encoder_depth: int = 3
+    encoder_depth: int = 0
     decoder_width: int = 192
     decoder_depth: int = 4
     frame_width: int = 64
@@ -66,15 +69,11 @@ class StreamState:
 
     previous: dict[str, Tensor] = field(default_factory=dict)
     following: dict[str, Tensor] = field(default_factory=dict)
-
-    @property
-    def started(self) -> bool:
-        """Whether any chunk has passed."""
-        return bool(self.previous)
+    started: bool = False
 
     def advance(self) -> None:
         """Make what this chunk left behind what the next one reads."""
-        self.previous, self.following = self.following, {}
+        self.previous, self.following, self.started = self.following, {}, True
 
 
 def _channel_norm(x: Tensor, scale: Tensor) -> Tensor:
@@ -96,8 +95,7 @@ class CausalBlock(nn.Module):
         # The 2×3×3 kernel is stored as a 2D one over (present, previous) channels: oneDNN runs those fastest.
         self.causal = nn.Conv2d(2 * width, width, 3, padding=1)
         self.spatial = nn.Conv2d(width, width, 3, padding=1)
-        nn.init.zeros_(self.spatial.weight)
-        nn.init.zeros_(_bias(self.spatial))
+        _zeroed(self.spatial)
 
     def forward(self, x: Tensor, num_frames: int, state: StreamState | None, key: str) -> Tensor:
         """`x` is ((b t) c h w); the state, if there is one, is read and replaced under `key`."""
@@ -109,6 +107,12 @@ class CausalBlock(nn.Module):
             state.following[key] = frames[:, -1:].clone()
         y = F.silu(self.causal(torch.cat([y, previous], 1)))
         return x + self.spatial(y)
+
+
+def _zeroed(layer: nn.Conv2d) -> nn.Conv2d:
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(_bias(layer))
+    return layer
 
 
 def _bias(layer: nn.Conv2d) -> Tensor:
@@ -130,9 +134,10 @@ class VideoAutoencoder(nn.Module):
         self.linear_encode = nn.Conv2d(tubelet, channels, 1)
         self.linear_decode = nn.Conv2d(channels, tubelet, 1)
 
-        self.encoder_in = nn.Conv2d(tubelet, config.encoder_width, 1)
+        if config.encoder_depth:
+            self.encoder_in = nn.Conv2d(tubelet, config.encoder_width, 1)
+            self.encoder_out = _zeroed(nn.Conv2d(config.encoder_width, channels, 3, padding=1))
         self.encoder = nn.ModuleList(CausalBlock(config.encoder_width) for _ in range(config.encoder_depth))
-        self.encoder_out = nn.Conv2d(config.encoder_width, 2 * channels, 3, padding=1)
 
         self.decoder_in = nn.Conv2d(channels, config.decoder_width, 3, padding=1)
         self.decoder = nn.ModuleList(CausalBlock(config.decoder_width) for _ in range(config.decoder_depth))
@@ -140,12 +145,8 @@ class VideoAutoencoder(nn.Module):
         self.to_frames = nn.Conv2d(config.decoder_width, upsampled, 1)
         self.frame_in = nn.Conv2d(48, config.frame_width, 3, padding=1)
         self.frame = nn.ModuleList(CausalBlock(config.frame_width) for _ in range(config.frame_depth))
-        self.frame_out = nn.Conv2d(config.frame_width, 48, 3, padding=1)
+        self.frame_out = _zeroed(nn.Conv2d(config.frame_width, 48, 3, padding=1))
 
-        for layer in (self.encoder_out, self.frame_out):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(_bias(layer))
-        nn.init.constant_(_bias(self.encoder_out)[channels:], -5.0)
         mean = config.latent_mean or (0.0,) * channels
         std = config.latent_std or (1.0,) * channels
         self.register_buffer("latent_mean", torch.tensor(mean), persistent=False)
@@ -153,23 +154,20 @@ class VideoAutoencoder(nn.Module):
 
     # -- training interface: unnormalised latents -------------------------------------------------------------
 
-    def encode_distribution(self, video: Tensor, state: StreamState | None = None) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance (b c t' h w) of the unnormalised latents of a clip, or of the next chunk of one."""
+    def encode_unnormalised(self, video: Tensor, state: StreamState | None = None) -> Tensor:
+        """Unnormalised latents (b c t' h w) of a clip, or of the next chunk of one."""
         tubelets = self._to_tubelets(video, first=state is None or not state.started)
         num = tubelets.shape[1]
         x = tubelets.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        h = self.encoder_in(x)
-        for index, block in enumerate(self.encoder):
-            h = block(h, num, state, f"encoder.{index}")
+        latents = self.linear_encode(x).float()
+        if self.encoder:
+            h = self.encoder_in(x)
+            for index, block in enumerate(self.encoder):
+                h = block(h, num, state, f"encoder.{index}")
+            latents = latents + self.encoder_out(h).float()
         if state is not None:
             state.advance()
-        mean, log_variance = self.encoder_out(h).float().chunk(2, 1)
-        mean = mean + self.linear_encode(x).float()
-        log_variance = log_variance.clamp(-12, 4)
-        return (
-            rearrange(mean, "(b t) c h w -> b c t h w", t=num),
-            rearrange(log_variance, "(b t) c h w -> b c t h w", t=num),
-        )
+        return rearrange(latents, "(b t) c h w -> b c t h w", t=num)
 
     def decode_unnormalised(self, latents: Tensor, state: StreamState | None = None) -> Tensor:
         """Frames (b 3 t h w), four a latent, of unnormalised latents: the first latent's frames are all given."""
@@ -209,7 +207,7 @@ class VideoAutoencoder(nn.Module):
     def encode(self, video: Tensor) -> Tensor:
         """Normalised latents (b c t' h/8 w/8) of a whole clip (b 3 t h w) in [−1, 1] with t = 1 + 4k."""
         self.config.num_latent_frames(video.shape[2])
-        return self.normalise(self.encode_distribution(video)[0])
+        return self.normalise(self.encode_unnormalised(video))
 
     def decode(self, latents: Tensor) -> Tensor:
         """The whole clip (b 3 1+4(t'−1) h w) of normalised latents, in [−1, 1]."""
@@ -220,7 +218,7 @@ class VideoAutoencoder(nn.Module):
         """Normalised latents of each chunk; the first has 1 + 4k frames, each other a multiple of 4."""
         state = StreamState()
         for chunk in chunks:
-            yield self.normalise(self.encode_distribution(chunk, state)[0])
+            yield self.normalise(self.encode_unnormalised(chunk, state))
 
     def decode_chunks(self, chunks: Iterable[Tensor]) -> Iterator[Tensor]:
         """Frames of each chunk of latents, in constant memory; the first latent frame gives one frame."""
@@ -240,8 +238,15 @@ class VideoAutoencoder(nn.Module):
     # -- set-up -----------------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def initialise_from_pca(self, video: Tensor, max_tubelets: int = 40_000) -> None:
-        """Set the linear path to the principal components of the tubelets of `video` (b 3 t h w)."""
+    def initialise_from_pca(
+        self, video: Tensor, whitening: float = 0.5, max_tubelets: int = 200_000
+    ) -> tuple[float, ...]:
+        """Set the linear path to the principal components of the tubelets of `video` (b 3 t h w).
+
+        A component of standard deviation s is scaled by s^−whitening (1 would make all alike), then all by one
+        number that makes their mean variance 1: coarse content stays louder than detail, so it is decided first
+        when noise is taken away. Returns the standard deviation of each channel.
+        """
         tubelets = rearrange(self._to_tubelets(video, first=True), "b t c h w -> (b t h w) c")
         chosen = torch.linspace(0, len(tubelets) - 1, min(max_tubelets, len(tubelets))).long()
         tubelets = tubelets[chosen].double()
@@ -251,11 +256,14 @@ class VideoAutoencoder(nn.Module):
         channels = self.config.latent_channels
         components = components[:, -channels:].flip(1).T  # c, tubelet
         std = variances[-channels:].flip(0).clamp_min(1e-12).sqrt()
-        whiten = components / std[:, None]
-        self.linear_encode.weight.copy_(whiten[:, :, None, None])
-        _bias(self.linear_encode).copy_(-whiten @ mean)
-        self.linear_decode.weight.copy_((components * std[:, None]).T[:, :, None, None])
+        scale = std**-whitening
+        scale = scale / (scale * std).square().mean().sqrt()
+        encode = components * scale[:, None]
+        self.linear_encode.weight.copy_(encode[:, :, None, None])
+        _bias(self.linear_encode).copy_(-encode @ mean)
+        self.linear_decode.weight.copy_((components / scale[:, None]).T[:, :, None, None])
         _bias(self.linear_decode).copy_(mean)
+        return tuple((scale * std).tolist())
 
     def _to_tubelets(self, video: Tensor, *, first: bool) -> Tensor:
         """(b 3 t h w) → (b t' tubelet h/8 w/8); at the start of a stream the first frame is repeated to fill its tubelet."""

@@ -1,0 +1,96 @@
+"""Latents of simulated clips, encoded once, both as they are and mirrored, and held in memory while training."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tenku.data.clips import Bucket, chunk_path, read_chunk, read_descriptions
+from tenku.vae import VideoAutoencoder
+from tenku.worlds.description import SceneDescription
+
+
+@torch.inference_mode()
+def encode_frames(vae: VideoAutoencoder, frames: np.ndarray, batch: int = 16) -> Tensor:
+    """Unnormalised latents (n c t h w) of frames (n t h w 3)."""
+    parts = []
+    for start in range(0, len(frames), batch):
+        video = torch.from_numpy(np.array(frames[start : start + batch])).permute(0, 4, 1, 2, 3)
+        parts.append(vae.encode_unnormalised(video.float() / 127.5 - 1).float())
+    return torch.cat(parts)
+
+
+def latent_path(directory: Path, bucket: Bucket, index: int) -> Path:
+    """Where the latents of a chunk are."""
+    return directory / bucket.name / f"{index:05d}.npy"
+
+
+def encode_clips(
+    vae: VideoAutoencoder, clips: Path, latents: Path, buckets: Sequence[Bucket]
+) -> Iterator[tuple[int, int]]:
+    """Encode the chunks that exist and have no latents yet; yields (chunks done, chunks in all)."""
+    jobs = [(b, i) for b in buckets for i in range(b.num_chunks) if chunk_path(clips, b, i).exists()]
+    for done, (bucket, index) in enumerate(jobs):
+        yield done, len(jobs)
+        path = latent_path(latents, bucket, index)
+        if path.exists():
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        frames = read_chunk(clips, bucket, index).frames
+        both = torch.stack([encode_frames(vae, frames), encode_frames(vae, frames[:, :, :, ::-1])])
+        partial = path.with_suffix(".partial")
+        with partial.open("wb") as file:
+            np.save(file, both.to(torch.float16).numpy())  # 2 n c t h w
+        os.replace(partial, path)
+    yield len(jobs), len(jobs)
+
+
+@dataclass(frozen=True, slots=True)
+class LatentBucket:
+    """All encoded clips of a bucket: chunks of latents (2 n c t h w), plain and mirrored, mapped from disk."""
+
+    bucket: Bucket
+    chunks: tuple[np.ndarray, ...]
+    descriptions: tuple[SceneDescription, ...]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Size (t h w) of the latents."""
+        t, h, w = self.chunks[0].shape[3:]
+        return t, h, w
+
+    def draw(self, batch: int, generator: torch.Generator) -> tuple[Tensor, list[SceneDescription]]:
+        """Random clips (b c t h w) in float32, half of them mirrored, and their descriptions."""
+        chosen = torch.randint(len(self.descriptions), (batch,), generator=generator).tolist()
+        mirrored = torch.randint(2, (batch,), generator=generator).tolist()
+        size = self.bucket.clips_per_chunk
+        latents = np.stack(
+            [self.chunks[i // size][flip, i % size] for i, flip in zip(chosen, mirrored, strict=True)]
+        )
+        descriptions = [
+            self.descriptions[i].mirrored() if flip else self.descriptions[i]
+            for i, flip in zip(chosen, mirrored, strict=True)
+        ]
+        return torch.from_numpy(latents).float(), descriptions
+
+
+def load_latents(
+    clips: Path, latents: Path, bucket: Bucket, first: int = 0, stop: int | None = None
+) -> LatentBucket | None:
+    """The encoded chunks first ≤ number < stop of a bucket; None if there are none."""
+    indices = [
+        i for i in range(first, stop or bucket.num_chunks) if latent_path(latents, bucket, i).exists()
+    ]
+    if not indices:
+        return None
+    descriptions = [
+        description
+        for i in indices
+        for description in read_descriptions(chunk_path(clips, bucket, i).with_suffix(".json"))
+    ]
+    chunks = tuple(np.load(latent_path(latents, bucket, i), mmap_mode="r") for i in indices)
+    return LatentBucket(bucket, chunks, tuple(descriptions))
