@@ -69,6 +69,8 @@ class DenoiserTask:
         if not self.buckets:
             raise ValueError("none of the buckets with a share of the steps has clips: simulate and encode them first")
         self.shares = torch.tensor([config.bucket_shares[b.bucket.name] for b in self.buckets])
+        for bucket in self.buckets:  # all tables before anything is compiled, which guards on what there is
+            module.rotary(self._grid(bucket.shape), module.patch_in.weight)
         self.predict = torch.compile(module, dynamic=False) if config.compiled and can_compile() else module
 
     def loss(self, step: int, generator: torch.Generator) -> StepLoss:
@@ -145,14 +147,19 @@ class DenoiserTask:
     ) -> Tensor:
         noise = torch.randn(latents.shape, generator=generator)
         spread = sigma[:, None, :, None, None]
-        grid = [size // step for size, step in zip(latents.shape[2:], self.module.config.patch_size, strict=True)]
-        self.module.rotary((grid[0], grid[1], grid[2]), latents)  # made here: compiled code must not change it
+        # Compiled for the shapes of training only; evaluation has others.
+        predict = self.predict if self.module.training else self.module
         with torch.autocast("cpu", torch.bfloat16):
-            velocity = self.predict(add_noise(latents, noise, spread), sigma, text.tokens, text.mask)
+            velocity = predict(add_noise(latents, noise, spread), sigma, text.tokens, text.mask)
         return flow_loss(velocity, latents, noise, spread)
 
     def _tokens(self, shape: tuple[int, int, int]) -> int:
-        return math.prod(size // step for size, step in zip(shape, self.module.config.patch_size, strict=True))
+        return math.prod(self._grid(shape))
+
+    def _grid(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Tokens in each direction for latents of (t h w)."""
+        (t, h, w), (p, q, r) = shape, self.module.config.patch_size
+        return t // p, h // q, w // r
 
 
 def can_compile() -> bool:
