@@ -17,6 +17,7 @@ from tenku.text import TextEncoder, TextEncoderConfig
 from tenku.vae import VideoAutoencoder, VideoAutoencoderConfig
 
 FORMAT = 1
+_LARGE = 65_536  # numbers in a tensor: below it, halving saves nothing and costs precision
 EMBEDDED = Path(__file__).parent.parent / "embedded"
 
 
@@ -42,12 +43,12 @@ class Model:
 
 
 def save_model(folder: Path, model: Model, dtype: torch.dtype = torch.bfloat16) -> None:
-    """Write a model; matrices in `dtype`, vectors as they are. The configuration is written last."""
+    """Write a model; what is large in `dtype`, what is small in float32. The configuration is written last."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {}
     for part, module in _parts(model):
         for name, value in module.state_dict().items():
-            kept = value.to(dtype) if value.ndim > 1 else value.float()
+            kept = value.to(dtype) if value.numel() > _LARGE else value.float()
             tensors[f"{part}.{name}"] = kept.contiguous().clone()
     partial = folder / "model.safetensors.partial"
     save_file(tensors, partial)

@@ -20,7 +20,7 @@ _MIN_DROP: Final = 0.12
 _DROP_SECONDS: Final = 0.25
 _MIN_RISE: Final = 0.045
 _RISE_SECONDS: Final = 0.32
-_MIN_TRAVEL: Final = 0.35  # m
+_MIN_TRAVEL: Final = 0.25  # m
 _MAX_STILL: Final = 0.03
 _MAX_SPIN_DRIFT: Final = 0.09
 _MIN_SPIN_CHANGE: Final = 2.0  # of 255
@@ -32,10 +32,10 @@ def happens(event: Event, video: ParsedVideo, actor: int, target: int | None = N
     """Whether object `actor` of the video does what the event says (hits: to object `target`).
 
     falls: its middle drops by 0.12 of half a picture within a quarter of a second. bounces: it goes down and
-    then up by 0.045 within 0.32 s. rolls_in, slides_in: it travels 0.35 m over the floor (`comes_from` says
-    from where). hits: the two are seen to touch, and one of them changes its velocity then. rests: nine
-    tenths of the time its middle stays within 0.03 of one place. spins: its middle stays, its looks change.
-    Rests and spins are to be asked of a still camera only.
+    then up by 0.045 within 0.32 s. rolls_in, slides_in: it travels 0.25 m over the floor, across or along as its
+    direction asks (`comes_from` says from which side). hits: the two are seen to touch, and one of them changes
+    its velocity then. rests: nine tenths of the time its middle stays within 0.03 of one place. spins: its middle
+    stays, its looks change. Rests and spins are to be asked of a still camera only.
     """
     thing = video.objects[actor]
     match event.kind:
@@ -44,7 +44,8 @@ def happens(event: Event, video: ParsedVideo, actor: int, target: int | None = N
         case "bounces":
             return _rebounds(thing, video.fps)
         case "rolls_in" | "slides_in":
-            return float(np.hypot(*_travelled(thing, video.aspect))) >= _MIN_TRAVEL
+            axis = 0 if event.direction in ("left", "right") else 1
+            return abs(float(_travelled(thing, video.aspect)[axis])) >= _MIN_TRAVEL
         case "rests":
             return _spread(thing, 0.9) < _MAX_STILL
         case "spins":

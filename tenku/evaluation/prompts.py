@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tenku.checkpoint import Model
 from tenku.evaluation.autoencoder import round_trip
 from tenku.evaluation.judge import Judge, load_judge
-from tenku.evaluation.parsing import parse_video
+from tenku.evaluation.parsing import ParsedVideo, parse_video
 from tenku.evaluation.report import Report, Row
 from tenku.evaluation.scoring import MEASURES, Check, score
 from tenku.pipeline import TextToVideoPipeline
@@ -38,7 +38,8 @@ OBJECT_COUNTS: Final = MappingProxyType({1: 0.45, 2: 0.45, 3: 0.1})
 _PAIRS: Final[tuple[Pairs, ...]] = ("seen", "held_out")
 _NAMES: Final = {"en": "English", "zh": "Chinese", "seen": "seen", "held_out": "held out"}
 _TRUE: Final = "true clips"
-_DECODED: Final = "decoded"
+_DECODED: Final = "true clips, decoded"
+_WRONG: Final = "other true clips"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class _Scored:
     source: str
     pairs: Pairs
     checks: tuple[Check, ...]
-    sharpness: float
+    sharpness: float | None
 
 
 def evaluate_prompts(model: str, n: int, seed: int) -> Report:
@@ -66,7 +67,7 @@ def evaluate_prompts(model: str, n: int, seed: int) -> Report:
     started = time.perf_counter()
     judge = load_judge()
     pipeline = TextToVideoPipeline.from_pretrained(model)
-    scored = [result for case in draw_cases(n, seed) for result in _score_case(case, pipeline, judge)]
+    scored = list(_score_cases(draw_cases(n, seed), pipeline, judge))
     return Report(
         suite="prompts",
         model=model,
@@ -74,7 +75,7 @@ def evaluate_prompts(model: str, n: int, seed: int) -> Report:
         n=n,
         command=f"tenku evaluate {model} --suite prompts -n {n} --seed {seed}",
         seconds=time.perf_counter() - started,
-        rows=(*_measure_rows(scored), *_count_rows(scored)),
+        rows=(*_measure_rows(scored), *_count_rows(scored), *_comparison_rows(scored)),
         notes=_notes(seed),
     )
 
@@ -108,11 +109,17 @@ def generate(pipeline: TextToVideoPipeline, case: Case, language: Language) -> F
     return pipeline(request).video.frames
 
 
-def _score_case(case: Case, pipeline: TextToVideoPipeline, judge: Judge) -> Iterator[_Scored]:
-    for language in LANGUAGES:
-        yield _score(case, language, generate(pipeline, case, language), judge)
-    yield _score(case, _DECODED, _decoded(pipeline.model, case.frames), judge)
-    yield _score(case, _TRUE, case.frames, judge)
+def _score_cases(cases: Iterable[Case], pipeline: TextToVideoPipeline, judge: Judge) -> Iterator[_Scored]:
+    previous: dict[Pairs, ParsedVideo] = {}
+    for case in cases:
+        for language in LANGUAGES:
+            yield _score(case, language, generate(pipeline, case, language), judge)
+        yield _score(case, _DECODED, _decoded(pipeline.model, case.frames), judge)
+        true = parse_video(case.frames, judge, FPS)
+        yield _Scored(_TRUE, case.pairs, score(case.description, true), 1.0)
+        if case.pairs in previous:
+            yield _Scored(_WRONG, case.pairs, score(case.description, previous[case.pairs]), None)
+        previous[case.pairs] = true
 
 
 def _decoded(model: Model, frames: Frames) -> Frames:
@@ -135,18 +142,29 @@ def sharpness(frames: Frames) -> float:
 
 
 def _measure_rows(scored: Sequence[_Scored]) -> Iterator[Row]:
-    """Every measure by language and kind of pairs, then of true clips after the autoencoder's round trip."""
-    for source in (*LANGUAGES, _DECODED):
+    """Every measure by language and kind of pairs."""
+    for language in LANGUAGES:
         for pairs in _PAIRS:
-            group = f"prompts | {_NAMES.get(source, source)} {_NAMES[pairs]}"
-            for measure in MEASURES:
-                answers = _answers(_of(scored, source, pairs), measure)
-                if answers:
-                    floor = _answers(_of(scored, _TRUE, pairs), measure)
-                    yield Row.of_share(measure, answers, sum(floor) / len(floor), group)
-            ratios = [result.sharpness for result in _of(scored, source, pairs)]
-            if ratios:
-                yield Row.of_mean("sharpness", ratios, "×", 1.0, group)
+            results = _of(scored, language, pairs)
+            group = f"prompts | {_NAMES[language]}, {_NAMES[pairs]}"
+            yield from _rows(results, group, _of(scored, _TRUE, pairs))
+
+
+def _comparison_rows(scored: Sequence[_Scored]) -> Iterator[Row]:
+    """What perfect videos, the best the autoencoder can do, and videos of something else are given."""
+    for source in (_TRUE, _DECODED, _WRONG):
+        yield from _rows(_of(scored, source), f"for comparison | {source}")
+
+
+def _rows(results: Sequence[_Scored], group: str, true: Sequence[_Scored] = ()) -> Iterator[Row]:
+    for measure in MEASURES:
+        answers = _answers(results, measure)
+        if answers:
+            floor = _answers(true, measure)
+            yield Row.of_share(measure, answers, sum(floor) / len(floor) if floor else None, group)
+    ratios = [result.sharpness for result in results if result.sharpness is not None]
+    if ratios:
+        yield Row.of_mean("sharpness", ratios, "×", 1.0 if true else None, group)
 
 
 def _count_rows(scored: Sequence[_Scored]) -> Iterator[Row]:
@@ -183,8 +201,9 @@ def _notes(seed: int) -> tuple[str, ...]:
     return (
         f"Descriptions of clips simulated from seed {FIRST_SEED + seed * SEEDS_PER_RUN} on ({mix} objects), "
         "told plainly in English and Chinese and generated with the same seeds.",
-        "“of …”: the same measure on the true clips of the same descriptions, the judge's own error; "
-        "“decoded”: those clips after the model's autoencoder.",
+        "“of …”: the same measure on the true clips of the same descriptions, the judge's own error. "
+        "For comparison: those true clips, after the model's autoencoder too, and true clips of other "
+        "descriptions, which show what a measure gives away for nothing.",
         "Held out: only objects whose colour–shape pair is never in training; intervals (Wilson, 95 %) take "
         "objects as independent.",
         "Sharpness: gradient energy as a multiple of the true clip's. Rests and spins: with a still camera.",

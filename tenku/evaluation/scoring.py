@@ -50,7 +50,7 @@ def score(description: SceneDescription, video: ParsedVideo) -> tuple[Check, ...
     Named objects are matched one to one with found ones so that most colours and shapes agree, and among
     equal matches most events; colour, shape and events of a named object without a match are wrong. "count":
     as many objects as named are seen in a tenth of the frames or more. "count constant": see `is_constant`.
-    "event": every event on its own; "comes in" has no say on the side, which is "direction". "rests" and
+    "event": every event on its own; "comes in" does not ask for the side: "direction" does. "rests" and
     "spins" are asked only where the camera is still.
     """
     named, match = description.objects, match_objects(description, video)
