@@ -110,7 +110,7 @@ def test_stillness_is_not_asked_of_a_moving_camera() -> None:
         ([], False),
         ([thing(seen=slice(5, None))], False),  # appears in the middle
         ([thing(seen=slice(0, 15))], False),  # vanishes in the middle
-        ([thing(x=np.linspace(-0.95, 0.0, T), seen=slice(3, None))], False),  # already inside when first seen
+        ([thing(x=np.linspace(-0.8, 0.0, T), seen=slice(3, None))], False),  # already inside when first seen
         ([thing(x=np.linspace(-1.3, 0.0, T), seen=slice(5, None))], True),  # comes in over the edge
         ([thing(x=np.linspace(0.0, 1.4, T), seen=slice(0, 18))], True),  # leaves over the edge
         ([thing(), thing("blue", x=0.5, seen=slice(0, 12)), thing("green", x=0.5, seen=slice(12, T))], False),
