@@ -4,7 +4,7 @@ from tenku.errors import UserError
 from tenku.evaluation.autoencoder import evaluate_vae
 from tenku.evaluation.judge import Judge, load_judge
 from tenku.evaluation.parsing import ParsedObject, ParsedVideo, parse_video
-from tenku.evaluation.prompts import evaluate_prompts
+from tenku.evaluation.prompts import evaluate_judge, evaluate_prompts
 from tenku.evaluation.report import Report, Row
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Report",
     "Row",
     "evaluate",
+    "evaluate_judge",
     "evaluate_prompts",
     "evaluate_vae",
     "load_judge",

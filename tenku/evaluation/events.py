@@ -32,10 +32,10 @@ def happens(event: Event, video: ParsedVideo, actor: int, target: int | None = N
     """Whether object `actor` of the video does what the event says (hits: to object `target`).
 
     falls: its middle drops by 0.12 of half a picture within a quarter of a second. bounces: it goes down and
-    then up by 0.045 within 0.32 s. rolls_in, slides_in: it travels 0.25 m over the floor, across or along as its
-    direction asks (`comes_from` says from which side). hits: the two are seen to touch, and one of them changes
-    its velocity then. rests: nine tenths of the time its middle stays within 0.03 of one place. spins: its middle
-    stays, its looks change. Rests and spins are to be asked of a still camera only.
+    then up by 0.045 within 0.32 s. rolls_in, slides_in: it travels 0.25 m over the floor, across or along as
+    its direction asks (`comes_from` says from which side). hits: the two are seen to touch, and one of them
+    changes its velocity then. rests: nine tenths of the time its middle stays within 0.03 of one place.
+    spins: its middle stays, its looks change. Rests and spins are to be asked of a still camera only.
     """
     thing = video.objects[actor]
     match event.kind:

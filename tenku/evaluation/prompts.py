@@ -80,6 +80,30 @@ def evaluate_prompts(model: str, n: int, seed: int) -> Report:
     )
 
 
+def evaluate_judge(n: int, seed: int) -> Report:
+    """The judge's own error: what it says of n true clips, by kind of pairs, and how fast it reads."""
+    started = time.perf_counter()
+    judge, scored, reading = load_judge(), [], 0.0
+    for case in draw_cases(n, seed):
+        begun = time.process_time()
+        true = parse_video(case.frames, judge, FPS)
+        reading += time.process_time() - begun
+        scored.append(_Scored(_TRUE, case.pairs, score(case.description, true), None))
+    rows = [
+        row for pairs in _PAIRS for row in _rows(_of(scored, _TRUE, pairs), f"true clips | {_NAMES[pairs]}")
+    ]
+    return Report(
+        suite="judge",
+        model="judge",
+        seed=seed,
+        n=n,
+        command=f'python -c "from tenku.evaluation import *; print(evaluate_judge({n}, {seed}).to_json())"',
+        seconds=time.perf_counter() - started,
+        rows=tuple(rows),
+        notes=(f"{n * NUM_FRAMES / reading:.0f} frames read per second of one core.",),
+    )
+
+
 def draw_cases(n: int, seed: int) -> Iterator[Case]:
     """n cases, seen and held-out pairs in turn; only with another seed do they change."""
     first = FIRST_SEED + seed * SEEDS_PER_RUN

@@ -78,24 +78,19 @@ def simulate_pictures(directory: Path, config: JudgeTaskConfig, *, held_out: boo
         pieces = [_clips(config, config.num_clips, config.num_held_out_clips)]
     else:
         pieces = [
-            *(
-                _piece(directory, f"clips-{i:04d}", _clips, config, i, 16)
-                for i in range(0, config.num_clips, 16)
-            ),
-            *(
-                _piece(directory, f"pictures-{i:05d}", _single, config, i, 256)
-                for i in range(0, config.num_pictures, 256)
-            ),
+            _piece(directory / f"{name}-{first:05d}.pt", make, config, first, min(size, total - first))
+            for name, make, total, size in (
+                ("clips", _clips, config.num_clips, 16),
+                ("pictures", _single, config.num_pictures, 256),
+            )
+            for first in range(0, total, size)
         ]
     return Pictures(*(torch.cat(parts) for parts in zip(*pieces, strict=True)))
 
 
-def _piece(
-    directory: Path, name: str, make: _Make, config: JudgeTaskConfig, first: int, count: int
-) -> Pictures:
-    path = directory / f"{name}.pt"
+def _piece(path: Path, make: _Make, config: JudgeTaskConfig, first: int, count: int) -> Pictures:
     if not path.exists():
-        directory.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         torch.save(tuple(make(config, first, count)), path.with_suffix(".partial"))
         os.replace(path.with_suffix(".partial"), path)
     return Pictures(*torch.load(path, weights_only=True))
