@@ -9,17 +9,17 @@ import math
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DenoiserConfig:
-    """Shape of the denoiser.
+    """Shape of the denoiser; sizes are numbers of channels, `patch_size` is (t h w) in latent positions.
 
-    `channel_std`, the spread of each latent channel, turns on preconditioning: what the noise level alone says of
-    the velocity is added in closed form, and the network predicts the rest at unit scale.
+    `channel_std`, the spread of each latent channel, turns on preconditioning: what the noise level alone
+    says of the velocity is added in closed form, and the network predicts the rest at unit scale.
     """
 
     latent_channels: int = 16
@@ -85,7 +85,8 @@ def unpatchify(patches: Tensor, patch_size: tuple[int, int, int]) -> Tensor:
 def rotary_table(grid: tuple[int, int, int], head_size: int, theta: float) -> tuple[Tensor, Tensor]:
     """Cosine and sine (n, head_size / 2) of 3D rotary positions for a (t, h, w) grid of tokens.
 
-    Spatial positions are counted from the middle of the picture, so that grids of any size agree where they overlap.
+    Spatial positions are counted from the middle of the picture, so that grids of any size agree where they
+    overlap.
     """
     half = head_size // 2
     sizes = (half - 2 * (half // 3), half // 3, half // 3)
@@ -106,12 +107,12 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 def token_shift(x: Tensor) -> Tensor:
-    """Six eighths of the channels of (b t h w d), each moved by one step along ±t, ±h, ±w; zeros come in.
+    """Six eighths of the channels of (b t h w d), each moved by one step along +t, −t, +h, −h, +w, −w.
 
-    It gives every token a look at its neighbours for the price of a copy.
+    Zeros come in. It gives every token a look at its neighbours for the price of a copy.
     """
     eighth = x.shape[-1] // 8
-    parts = list(x.split([eighth] * 6 + [x.shape[-1] - 6 * eighth], -1))
+    parts = list(torch.split(x, [eighth] * 6 + [x.shape[-1] - 6 * eighth], -1))
     for index in range(6):
         axis = 1 + index // 2
         length = x.shape[axis]
@@ -139,7 +140,12 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (… size)."""
-        return F.rms_norm(x, (x.shape[-1],), self.scale.to(x.dtype), 1e-6)
+        return functional.rms_norm(x, (x.shape[-1],), self.scale.to(x.dtype), 1e-6)
+
+
+def _unit_rms(x: Tensor) -> Tensor:
+    """RMS norm of (… d) with nothing learned."""
+    return functional.rms_norm(x, x.shape[-1:], None, 1e-6)
 
 
 class SelfAttention(nn.Module):
@@ -158,7 +164,7 @@ class SelfAttention(nn.Module):
         query, key, value = rearrange(self.qkv(x), "b n (k h d) -> k b h n d", k=3, h=self.num_heads)
         query = rotate(self.query_norm(query), cos, sin)
         key = rotate(self.key_norm(key), cos, sin)
-        y = F.scaled_dot_product_attention(query, key, value)
+        y = functional.scaled_dot_product_attention(query, key, value)
         out: Tensor = self.out(rearrange(y, "b h n d -> b n (h d)"))
         return out
 
@@ -180,7 +186,7 @@ class CrossAttention(nn.Module):
         """(b n d), text (b m e), mask (b 1 1 m), True where there is text → (b n d)."""
         query = rearrange(self.query(x), "b n (h d) -> b h n d", h=self.num_heads)
         key, value = rearrange(self.key_value(text), "b m (k h d) -> k b h m d", k=2, h=self.num_heads)
-        y = F.scaled_dot_product_attention(
+        y = functional.scaled_dot_product_attention(
             self.query_norm(query), self.key_norm(key), value, attn_mask=text_mask
         )
         out: Tensor = self.out(rearrange(y, "b h n d -> b n (h d)"))
@@ -198,12 +204,12 @@ class GatedMLP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(b n d) → (b n d)."""
         gate, up = self.gate_up(x).chunk(2, -1)
-        out: Tensor = self.down(F.silu(gate) * up)
+        out: Tensor = self.down(functional.silu(gate) * up)
         return out
 
 
 class Block(nn.Module):
-    """Self-attention, cross-attention, token-shift and MLP, each added to the stream; all start as the identity."""
+    """Self-attention, cross-attention, token-shift and MLP, each added to the stream, zero at the start."""
 
     def __init__(self, config: DenoiserConfig) -> None:
         super().__init__()
@@ -224,17 +230,20 @@ class Block(nn.Module):
         text: Tensor,
         text_mask: Tensor | None,
     ) -> Tensor:
-        """`x` is (b t h w d), modulation (b t 1 1 6 d) or (b t h w 6 d)."""
+        """(b t h w d) → (b t h w d), with a modulation (b t h w 6 d) whose t, h and w may be 1.
+
+        The text is (b m e), its mask (b 1 1 m).
+        """
         grid = x.shape[1:4]
         attention_shift, attention_scale, attention_gate, mlp_shift, mlp_scale, mlp_gate = (
             modulation + self.modulation.to(modulation.dtype)
         ).unbind(-2)
-        y = F.rms_norm(x, x.shape[-1:], None, 1e-6) * (1 + attention_scale) + attention_shift
+        y = _unit_rms(x) * (1 + attention_scale) + attention_shift
         x = x + attention_gate * self.attention(y.flatten(1, 3), *rotary).unflatten(1, grid)
         y = self.cross_norm(x).flatten(1, 3)
         x = x + self.cross_attention(y, text, text_mask).unflatten(1, grid)
-        x = x + self.shift(token_shift(F.rms_norm(x, x.shape[-1:], None, 1e-6)))
-        y = F.rms_norm(x, x.shape[-1:], None, 1e-6) * (1 + mlp_scale) + mlp_shift
+        x = x + self.shift(token_shift(_unit_rms(x)))
+        y = _unit_rms(x) * (1 + mlp_scale) + mlp_shift
         out: Tensor = x + mlp_gate * self.mlp(y)
         return out
 
@@ -255,16 +264,13 @@ class Denoiser(nn.Module):
         for layer in (self.time_out, self.final_modulation, self.patch_out):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
-        variances = torch.tensor(config.channel_std).square()
-        self.register_buffer("channel_variance", variances, persistent=False)
         self._rotary: dict[tuple[int, int, int], tuple[Tensor, Tensor]] = {}
-
-    channel_variance: Tensor
 
     def rotary(self, grid: tuple[int, int, int], like: Tensor) -> tuple[Tensor, Tensor]:
         """The rotary table of a grid on the device of `like`, made once a grid."""
         if grid not in self._rotary:
-            self._rotary[grid] = rotary_table(grid, self.config.head_size, self.config.rope_theta)
+            with torch.inference_mode(False):  # one made while generating serves training too
+                self._rotary[grid] = rotary_table(grid, self.config.head_size, self.config.rope_theta)
         cos, sin = self._rotary[grid]
         return cos.to(like.device, like.dtype), sin.to(like.device, like.dtype)
 
@@ -273,8 +279,8 @@ class Denoiser(nn.Module):
     ) -> Tensor:
         """Velocity (b c t h w) of noisy latents (b c t h w).
 
-        sigma is (b,), one level a clip; (b t), one a latent frame; or (b t h w), one a latent position. Text is
-        (b n d) with mask (b n), True where there is text.
+        sigma is (b,), one level a clip; (b t), one a latent frame; or (b t h w), one a latent position.
+        Text is (b n d) with mask (b n), True where there is text.
         """
         scale_in, skip, scale_out = self._precondition(sigma)
         patches = patchify(noisy_latents * scale_in, self.config.patch_size).to(self.patch_in.weight.dtype)
@@ -282,34 +288,40 @@ class Denoiser(nn.Module):
         x = self.patch_in(patches)
         rotary = self.rotary(grid, x)
         level = self._level_per_token(sigma)
-        embedded = F.silu(self.time_in(time_features(level).to(x.dtype)))  # b t h w d, h and w may be 1
+        embedded = functional.silu(
+            self.time_in(time_features(level).to(x.dtype))
+        )  # b t h w d, h and w may be 1
         modulation = self.time_out(embedded).unflatten(-1, (6, -1)).to(x.dtype)
         mask = None if text_mask is None else text_mask[:, None, None, :]
         text = text.to(x.dtype)
         for block in self.blocks:
             x = block(x, modulation, rotary, text, mask)
         shift, scale = self.final_modulation(embedded).chunk(2, -1)
-        x = F.rms_norm(x, x.shape[-1:], None, 1e-6) * (1 + scale) + shift
+        x = _unit_rms(x) * (1 + scale) + shift
         out = unpatchify(self.patch_out(x), self.config.patch_size).float()
         return skip * noisy_latents + scale_out * out
 
     def _precondition(self, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Scale of the input, share of it in the velocity, scale of the output, each broadcasting over (b c t h w).
+        """Scale of the input, its share in the velocity, scale of the output; all broadcast over (b c t h w).
 
-        For latents of spread s under noise of level σ, the best linear guess of the velocity is
-        (σ − (1−σ)s²) / (σ² + (1−σ)²s²) times the noisy latents, and its error has spread s / √(σ² + (1−σ)²s²):
+        For latents of spread s under noise of level σ, the best linear guess of the velocity is the noisy
+        latents times (σ − (1−σ)s²) / (σ² + (1−σ)²s²), and its error has spread s / √(σ² + (1−σ)²s²):
         Karras et al., arXiv 2206.00364, for this path and a spread a channel.
         """
         one = torch.ones(1, 1, 1, 1, 1, device=sigma.device)
         if not self.config.channel_std:
             return one, 0 * one, one
         level = sigma.reshape(*sigma.shape, *([1] * (4 - sigma.ndim)))[:, None]  # b 1 t h w
-        variance = self.channel_variance.view(1, -1, 1, 1, 1)
+        # Not a buffer: that would be rounded with the weights, and this is added to what they say.
+        variance = torch.tensor(self.config.channel_std, device=sigma.device).square().view(1, -1, 1, 1, 1)
         total = level**2 + (1 - level) ** 2 * variance
         return total.rsqrt(), (level - (1 - level) * variance) / total, (variance / total).sqrt()
 
     def _level_per_token(self, sigma: Tensor) -> Tensor:
-        """(b,), (b t) or (b t h w) → (b t h w) of tokens; an axis on which the level is constant stays 1."""
+        """(b,), (b t) or (b t h w) → (b t h w) of tokens, 1 on axes that `sigma` lacks.
+
+        A token has the level of its patch's first position.
+        """
         p, q, r = self.config.patch_size
         if sigma.ndim == 1:
             return sigma[:, None, None, None]

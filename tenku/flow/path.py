@@ -1,8 +1,10 @@
-"""The rectified-flow path between latents and noise, noise levels to train at, and the loss. No networks here.
+"""The rectified-flow path between latents and noise, noise levels to train at, and the loss; no networks.
 
 `sigma` is the noise level: 1 is pure noise, 0 is clean. Along the path
 
     noisy_latents = (1 − sigma) · latents + sigma · noise,    velocity = noise − latents.
+
+Source: Liu et al., arXiv 2209.03003; logit-normal levels: Esser et al., arXiv 2403.03206.
 """
 
 from dataclasses import dataclass
@@ -59,7 +61,7 @@ class NoiseLevels:
             raise ValueError("uniform_share and high_share together must be between 0 and 1")
 
     def sample(self, batch: int, num_latent_frames: int, generator: torch.Generator | None = None) -> Tensor:
-        """Levels of shape (batch, num_latent_frames); 0 where a frame is given as it is."""
+        """Levels (batch num_latent_frames) in 0–1; 0 where a frame is given as it is."""
         shared = self._levels((batch, 1), generator).expand(-1, num_latent_frames)
         if num_latent_frames == 1:
             return shared.clone()

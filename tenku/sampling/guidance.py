@@ -1,17 +1,20 @@
-"""Guidance: plain functions that wrap a denoiser into a velocity."""
+"""Classifier-free guidance (Ho and Salimans, arXiv 2207.12598) as a plain function of a denoiser."""
 
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from tenku.text import TextConditioning
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Guidance:
-    """Classifier-free guidance: scale 1 is none; outside `interval` of noise levels it is left out."""
+    """How far to go from the negative text to the positive: scale 1 is all of it and no further.
+
+    Outside `interval` of noise levels guidance is left out (Kynkäänniemi et al., arXiv 2404.07724).
+    """
 
     scale: float = 3.0
     interval: tuple[float, float] = (0.15, 0.95)
@@ -25,7 +28,11 @@ def guided_velocity(
     negative: TextConditioning,
     guidance: Guidance,
 ) -> Tensor:
-    """Velocity (b c t h w) led away from the negative text, both texts in one batched call."""
+    """Velocity (b c t h w) of latents at a level (b t h w), led away from the negative text.
+
+    Both texts go into one batched call, so they need as many rows as the latents; where guidance is left out
+    the negative text is not looked at.
+    """
     highest = float(level.max())
     low, high = guidance.interval
     if guidance.scale == 1 or not low <= highest <= high:
@@ -40,8 +47,12 @@ def guided_velocity(
 
 
 def stack_texts(first: TextConditioning, second: TextConditioning) -> TextConditioning:
-    """One batch of both, padded to the longer."""
+    """One batch of both, `first` before `second`, padded to the longer."""
     length = max(first.tokens.shape[1], second.tokens.shape[1])
-    tokens = [F.pad(text.tokens, (0, 0, 0, length - text.tokens.shape[1])) for text in (first, second)]
-    masks = [F.pad(text.mask, (0, length - text.mask.shape[1]), value=False) for text in (first, second)]
+    tokens = [
+        functional.pad(text.tokens, (0, 0, 0, length - text.tokens.shape[1])) for text in (first, second)
+    ]
+    masks = [
+        functional.pad(text.mask, (0, length - text.mask.shape[1]), value=False) for text in (first, second)
+    ]
     return TextConditioning(torch.cat(tokens), torch.cat(masks))

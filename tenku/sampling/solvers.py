@@ -1,7 +1,8 @@
 """Solvers of the flow from noise to latents: plain functions of (velocity_fn, timeline, noise, sigmas).
 
-`velocity_fn(noisy_latents, level)` gives the velocity at a noise level per position (b t h w). `sigmas` falls from
-1 to 0; a solver takes len(sigmas) − 1 steps. Positions whose floor is below the global level wait there.
+`velocity_fn(noisy_latents, level)` gives the velocity at a noise level per position (b t h w). `sigmas`
+falls from 1 to 0; a solver takes len(sigmas) − 1 steps. Positions whose floor is below the global level
+wait there.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,6 +15,10 @@ from tenku.timeline.timeline import Timeline
 
 VelocityFn = Callable[[Tensor, Tensor], Tensor]
 OnStep = Callable[[int, int], None]
+
+# Of a step to the one before: a position whose floor lies just above a level has taken a tiny step there, and
+# a slope read off a tiny step is mostly the network's error.
+_MAX_RATIO = 4.0
 
 
 def shifted_sigmas(num_steps: int, shift: float) -> list[float]:
@@ -51,8 +56,8 @@ def multistep(
 ) -> Tensor:
     """Second order for one call a step: the velocity is carried on in a straight line from the step before.
 
-    Adams–Bashforth with the uneven steps of each position (Hairer, Nørsett, Wanner, "Solving Ordinary Differential
-    Equations I", III.5).
+    Adams–Bashforth with the uneven steps of each position (Hairer, Nørsett, Wanner, "Solving Ordinary
+    Differential Equations I", III.5).
     """
     latents = timeline.start(noise)
     previous: tuple[Tensor, Tensor] | None = None  # velocity and step before
@@ -64,7 +69,7 @@ def multistep(
         if previous is not None:
             last_velocity, last_step = previous
             ratio = torch.where(last_step != 0, step / last_step.where(last_step != 0, step + 1), 0.0)
-            slope = velocity + 0.5 * ratio * (velocity - last_velocity)
+            slope = velocity + 0.5 * ratio.clamp(max=_MAX_RATIO) * (velocity - last_velocity)
         latents = latents + step * slope
         previous = velocity, step
         if on_step is not None:

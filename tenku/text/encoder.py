@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
+from torch.nn import functional
 
 from tenku.text.tokenizer import PADDING, Tokenizer, Tokens
 
@@ -30,8 +30,8 @@ class TextConditioning:
 class TextEncoderConfig:
     """Shape and vocabulary of the encoder.
 
-    `num_registers` learned tokens stand before the words and gather what the text says of each thing; training
-    supervises them with the scene that the text describes.
+    `num_registers` learned tokens stand before the words and gather what the text says of each thing;
+    training supervises them with the scene that the text describes.
     """
 
     vocabulary: tuple[str, ...]
@@ -42,8 +42,14 @@ class TextEncoderConfig:
     num_registers: int = 10
 
     def __post_init__(self) -> None:
+        if self.num_registers < 1 or self.max_tokens < 1:
+            raise ValueError(
+                "num_registers and max_tokens must be at least 1: attention needs something to see"
+            )
         if self.hidden_size % self.num_heads:
-            raise ValueError(f"hidden_size {self.hidden_size} must be a multiple of num_heads {self.num_heads}")
+            raise ValueError(
+                f"hidden_size {self.hidden_size} must be a multiple of num_heads {self.num_heads}"
+            )
 
 
 class TextBlock(nn.Module):
@@ -64,14 +70,17 @@ class TextBlock(nn.Module):
         query, key, value = rearrange(
             self.qkv(self.attention_norm(x)), "b n (k h d) -> k b h n d", k=3, h=self.num_heads
         )
-        y = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        y = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         x = x + self.out(rearrange(y, "b h n d -> b n (h d)"))
-        out: Tensor = x + self.down(F.gelu(self.up(self.mlp_norm(x)), approximate="tanh"))
+        out: Tensor = x + self.down(functional.gelu(self.up(self.mlp_norm(x)), approximate="tanh"))
         return out
 
 
 class TextEncoder(nn.Module):
-    """Prompts → TextConditioning. An empty prompt is a text like any other: the one that guidance leads away from."""
+    """Prompts → TextConditioning.
+
+    An empty prompt is a text like any other: the one that guidance leads away from.
+    """
 
     def __init__(self, config: TextEncoderConfig) -> None:
         super().__init__()
@@ -91,10 +100,11 @@ class TextEncoder(nn.Module):
 
     def encode(self, prompts: Sequence[str], length: int | None = None) -> TextConditioning:
         """Conditioning of a batch of prompts, of `length` words each if that is given."""
-        return self(*self.batch(self.tokenize(prompts), length))
+        conditioning: TextConditioning = self(*self.batch(self.tokenize(prompts), length))
+        return conditioning
 
     def batch(self, tokens: Sequence[Tokens], length: int | None = None) -> tuple[Tensor, Tensor]:
-        """Ids (b n) padded to the longest or cut or padded to `length`, and the mask (b n) of real ones."""
+        """Ids (b n) and the mask (b n) of real ones, padded to the longest, or padded or cut to `length`."""
         length = length or max([1, *(len(item.ids) for item in tokens)])
         ids = torch.full((len(tokens), length), PADDING)
         for row, item in enumerate(tokens):
@@ -106,7 +116,7 @@ class TextEncoder(nn.Module):
         """Ids and mask (b n) → registers and words (b r+n d)."""
         words = self.words(ids) + self.positions[: ids.shape[1]]
         x = torch.cat([self.registers.expand(len(ids), -1, -1), words], 1)
-        full_mask = F.pad(mask, (self.config.num_registers, 0), value=True)
+        full_mask = functional.pad(mask, (self.config.num_registers, 0), value=True)
         for block in self.blocks:
             x = block(x, full_mask[:, None, None, :])
         return TextConditioning(self.norm(x), full_mask)

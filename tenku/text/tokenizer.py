@@ -1,4 +1,4 @@
-"""Words of English and Chinese prompts → ids of a known vocabulary; what it does not know is named, not guessed at."""
+"""Words of English and Chinese prompts → ids of a known vocabulary; what it does not know is named."""
 
 import re
 import unicodedata
@@ -9,12 +9,14 @@ from functools import lru_cache
 PADDING = 0
 SPECIAL_TOKENS = ("<padding>", "<unknown>", ",", ".")
 _UNKNOWN, _COMMA, _PERIOD = 1, 2, 3
-_PIECES = re.compile(r"[a-z]+(?:['’][a-z]+)*|[㐀-鿿]+|[0-9]+|[,;:，、；：]|[.!?。！？]")
+_COMMAS, _PERIODS = ",;:，、；：", ".!?。！？"
+_LETTER, _CHINESE = "[^\\W0-9_㐀-鿿]", "[㐀-鿿]"  # any script's letters: words in others are named too
+_PIECES = re.compile(f"{_LETTER}+(?:['’]{_LETTER}+)*|{_CHINESE}+|[0-9]+|[{_COMMAS}]|[{_PERIODS}]")
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Ids of a text, the words it has that the vocabulary lacks, and the misspelt ones with what they were read as."""
+    """Ids of a text, its words that the vocabulary lacks, and misspelt ones with what they were read as."""
 
     ids: tuple[int, ...]
     unknown: tuple[str, ...] = ()
@@ -24,8 +26,8 @@ class Tokens:
 class Tokenizer:
     """Splits English at word boundaries and Chinese by longest match in the vocabulary.
 
-    An English word that is one slip (letter missing, extra, wrong or swapped) from exactly one known word is read
-    as that word.
+    An English word that is one slip (letter missing, extra, wrong or swapped) from exactly one known word is
+    read as that word. Punctuation is a comma or a period; other signs, such as emoji, say nothing.
     """
 
     def __init__(self, vocabulary: Iterable[str]) -> None:
@@ -44,19 +46,17 @@ class Tokenizer:
         unknown: list[str] = []
         corrected: list[tuple[str, str]] = []
         for piece in _PIECES.findall(normalise(text)):
-            if piece[0] in ",;:，、；：":
+            if piece in _COMMAS:
                 ids.append(_COMMA)
-            elif piece[0] in ".!?。！？":
+            elif piece in _PERIODS:
                 ids.append(_PERIOD)
-            elif piece[0].isascii():
-                self._add_english(piece.replace("’", "'"), ids, unknown, corrected)
-            else:
+            elif re.match(_CHINESE, piece):
                 self._add_chinese(piece, ids, unknown)
-        return Tokens(
-            tuple(ids[:max_tokens]), tuple(dict.fromkeys(unknown)), tuple(dict.fromkeys(corrected))
-        )
+            else:
+                self._add_word(piece.replace("’", "'"), ids, unknown, corrected)
+        return Tokens(tuple(ids[:max_tokens]), tuple(dict.fromkeys(unknown)), tuple(dict.fromkeys(corrected)))
 
-    def _add_english(
+    def _add_word(
         self, word: str, ids: list[int], unknown: list[str], corrected: list[tuple[str, str]]
     ) -> None:
         if word in self._ids:
@@ -71,26 +71,27 @@ class Tokenizer:
             ids.append(self._ids[nearest])
 
     def _add_chinese(self, run: str, ids: list[int], unknown: list[str]) -> None:
+        """Read a run of Chinese from its start; neighbours that no known word covers are one unknown."""
         start, unread = 0, ""
         while start < len(run):
-            for length in range(min(self._longest, len(run) - start), 0, -1):
-                found = self._ids.get(run[start : start + length])
-                if found is not None:
-                    break
-            else:
-                found, length = None, 1
-            if found is None:
+            word = self._longest_known(run, start)
+            if word is None:
                 if not unread:
                     ids.append(_UNKNOWN)
                 unread += run[start]
-            else:
-                if unread:
-                    unknown.append(unread)
-                    unread = ""
-                ids.append(found)
-            start += length
+                start += 1
+                continue
+            if unread:
+                unknown.append(unread)
+                unread = ""
+            ids.append(self._ids[word])
+            start += len(word)
         if unread:
             unknown.append(unread)
+
+    def _longest_known(self, run: str, start: int) -> str | None:
+        ends = range(min(start + self._longest, len(run)), start, -1)
+        return next((run[start:end] for end in ends if run[start:end] in self._ids), None)
 
     def _find_nearest(self, word: str) -> str | None:
         """The one known word at an edit distance of 1, if the word is long enough for that to mean a slip."""

@@ -1,7 +1,14 @@
-"""Every task as a timeline: known latents, a noise floor, prompts over time."""
+"""Every task as a timeline: known latents, a noise floor, prompts over time.
+
+What needs torch is imported when it is asked for: a request is checked before anything heavy is loaded.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 from tenku.timeline.request import GenerationRequest, frames_in, padded_num_frames
-from tenku.timeline.timeline import PromptSpan, Timeline, text_to_video
+
+if TYPE_CHECKING:
+    from tenku.timeline.timeline import PromptSpan, Timeline, text_to_video
 
 __all__ = [
     "GenerationRequest",
@@ -11,3 +18,11 @@ __all__ = [
     "padded_num_frames",
     "text_to_video",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from tenku.timeline import timeline
+
+    return getattr(timeline, name)

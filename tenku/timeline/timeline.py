@@ -1,8 +1,8 @@
-"""The one idea: a canvas of latent frames with what is known, how freely each position may change, and prompts.
+"""The one idea: a canvas of latent frames, what is known of it, how freely it may change, and prompts.
 
-Every task is a timeline. The noise floor of a position is the highest noise level it is ever given: 0 keeps the
-known latent exactly, 1 generates freely, between edits with that much freedom. At global level `sigma` a position
-with floor f stands at min(sigma, f), so one sampler call serves all tasks.
+Every task is a timeline. The noise floor of a position is the highest noise level it is ever given: 0 keeps
+the known latent exactly, 1 generates freely, between edits with that much freedom. At global level `sigma`
+a position with floor f stands at min(sigma, f), so one sampler call serves all tasks.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,10 @@ class PromptSpan:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Known latents (b c t h w), noise floor (b t h w) in 0–1, and the prompts, one list of spans for the batch."""
+    """Known latents (b c t h w), noise floor (b t h w) in 0–1, and prompts, the same for the whole batch.
+
+    What does not fit together is a ValueError.
+    """
 
     latents: Tensor
     noise_floor: Tensor

@@ -1,25 +1,29 @@
 """A causal 3D video autoencoder whose chunked encode and decode equal the whole-clip ones.
 
-The first frame alone makes the first latent frame; after it every `temporal_compression` frames make one. The first
-frame is repeated to a full tubelet, so every latent frame has the same statistics and a picture is a one-frame video.
-Every layer sees the present and the one frame before it, never the future: what a chunk needs from the past is
-one frame of features a layer, carried in a `StreamState`.
+The first frame alone makes the first latent frame; after it every `temporal_compression` frames make one.
+The first frame is repeated to a full tubelet, so every latent frame has the same statistics and a picture
+is a one-frame video. Every layer sees the present and the one frame before it, never the future: what a
+chunk needs from the past is one frame of features a layer, carried in a `StreamState`.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import torch
-import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
+from torch.nn import functional
+
+_FOLD = 4  # pixels a side that the frame head keeps in channels: it works at a quarter of the resolution
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VideoAutoencoderConfig:
     """Shape of the autoencoder, and the statistics by which its latents are normalised.
 
-    Depth 0 leaves the encoder linear: latents are then known before any training, and the decoder alone learns.
+    `encoder_depth` 0 leaves the encoder linear: latents are then known before any training, and the decoder
+    alone learns. The statistics, one value a latent channel, are those of unnormalised latents; empty means
+    0 and 1.
     """
 
     latent_channels: int = 48
@@ -35,8 +39,12 @@ class VideoAutoencoderConfig:
     latent_std: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.spatial_compression % 4:
-            raise ValueError(f"spatial_compression must be a multiple of 4, not {self.spatial_compression}")
+        if self.spatial_compression < _FOLD or self.spatial_compression % _FOLD:
+            raise ValueError(
+                f"spatial_compression must be a multiple of {_FOLD}, not {self.spatial_compression}"
+            )
+        if self.temporal_compression < 1 or self.latent_channels < 1:
+            raise ValueError("temporal_compression and latent_channels must be at least 1")
         for name in ("latent_mean", "latent_std"):
             values = getattr(self, name)
             if values and len(values) != self.latent_channels:
@@ -50,7 +58,7 @@ class VideoAutoencoderConfig:
         return 3 * self.temporal_compression * self.spatial_compression**2
 
     def num_latent_frames(self, num_frames: int) -> int:
-        """Latent frames of a clip of `num_frames`, which must be 1 more than a multiple of the compression."""
+        """Latent frames of a clip of 1 + temporal_compression · k frames; another number is a ValueError."""
         if num_frames < 1 or (num_frames - 1) % self.temporal_compression:
             raise ValueError(
                 f"a clip must have 1 + {self.temporal_compression}·k frames, not {num_frames}: "
@@ -65,7 +73,10 @@ class VideoAutoencoderConfig:
 
 @dataclass(slots=True)
 class StreamState:
-    """Features of the last frame that each causal layer has seen; nothing at the start of a stream."""
+    """Features (b 1 c h w) of the last frame each causal layer has seen; nothing at the start of a stream.
+
+    One state serves one stream in one direction: give it to every chunk of that stream in order.
+    """
 
     previous: dict[str, Tensor] = field(default_factory=dict)
     following: dict[str, Tensor] = field(default_factory=dict)
@@ -78,7 +89,7 @@ class StreamState:
 
 def _channel_norm(x: Tensor, scale: Tensor) -> Tensor:
     """RMS norm over the channels of (n c h w)."""
-    y = F.rms_norm(x.permute(0, 2, 3, 1), (x.shape[1],), scale.to(x.dtype), 1e-6)
+    y = functional.rms_norm(x.permute(0, 2, 3, 1), (x.shape[1],), scale.to(x.dtype), 1e-6)
     return y.permute(0, 3, 1, 2)
 
 
@@ -98,15 +109,16 @@ class CausalBlock(nn.Module):
         _zeroed(self.spatial)
 
     def forward(self, x: Tensor, num_frames: int, state: StreamState | None, key: str) -> Tensor:
-        """`x` is ((b t) c h w); the state, if there is one, is read and replaced under `key`."""
+        """((b t) c h w) → the same shape; the state, if there is one, is read and replaced under `key`."""
         y = _channel_norm(x, self.norm_scale)
-        frames = y.unflatten(0, (-1, num_frames))  # b t c h w
+        frames = rearrange(y, "(b t) c h w -> b t c h w", t=num_frames)
         before = state.previous[key] if state is not None and state.started else frames[:, :1]
         previous = torch.cat([before, frames[:, :-1]], 1).flatten(0, 1)
         if state is not None:
             state.following[key] = frames[:, -1:].clone()
-        y = F.silu(self.causal(torch.cat([y, previous], 1)))
-        return x + self.spatial(y)
+        y = functional.silu(self.causal(torch.cat([y, previous], 1)))
+        out: Tensor = x + self.spatial(y)
+        return out
 
 
 def _zeroed(layer: nn.Conv2d) -> nn.Conv2d:
@@ -123,9 +135,12 @@ def _bias(layer: nn.Conv2d) -> Tensor:
 class VideoAutoencoder(nn.Module):
     """Video (b 3 t h w) in [−1, 1] ↔ latents (b c t' h/8 w/8), normalised by the configuration's statistics.
 
-    A linear tubelet → latent path, set by PCA, carries most of the picture; causal convolutions, zero at the start,
-    add what it misses; a head at a quarter of the resolution refines each frame.
+    A linear tubelet → latent path, set by PCA, carries most of the picture; causal convolutions, zero at
+    the start, add what it misses; a head at a quarter of the resolution refines each frame.
     """
+
+    latent_mean: Tensor
+    latent_std: Tensor
 
     def __init__(self, config: VideoAutoencoderConfig) -> None:
         super().__init__()
@@ -139,20 +154,22 @@ class VideoAutoencoder(nn.Module):
             self.encoder_out = _zeroed(nn.Conv2d(config.encoder_width, channels, 3, padding=1))
         self.encoder = nn.ModuleList(CausalBlock(config.encoder_width) for _ in range(config.encoder_depth))
 
+        self._cells = config.spatial_compression // _FOLD  # a side, in one latent position
+        folded = 3 * _FOLD**2
         self.decoder_in = nn.Conv2d(channels, config.decoder_width, 3, padding=1)
         self.decoder = nn.ModuleList(CausalBlock(config.decoder_width) for _ in range(config.decoder_depth))
-        upsampled = config.temporal_compression * config.frame_width * (config.spatial_compression // 4) ** 2
+        upsampled = config.temporal_compression * config.frame_width * self._cells**2
         self.to_frames = nn.Conv2d(config.decoder_width, upsampled, 1)
-        self.frame_in = nn.Conv2d(48, config.frame_width, 3, padding=1)
+        self.frame_in = nn.Conv2d(folded, config.frame_width, 3, padding=1)
         self.frame = nn.ModuleList(CausalBlock(config.frame_width) for _ in range(config.frame_depth))
-        self.frame_out = _zeroed(nn.Conv2d(config.frame_width, 48, 3, padding=1))
+        self.frame_out = _zeroed(nn.Conv2d(config.frame_width, folded, 3, padding=1))
 
         mean = config.latent_mean or (0.0,) * channels
         std = config.latent_std or (1.0,) * channels
         self.register_buffer("latent_mean", torch.tensor(mean), persistent=False)
         self.register_buffer("latent_std", torch.tensor(std), persistent=False)
 
-    # -- training interface: unnormalised latents -------------------------------------------------------------
+    # -- training interface: unnormalised latents -----------------------------------------------------------
 
     def encode_unnormalised(self, video: Tensor, state: StreamState | None = None) -> Tensor:
         """Unnormalised latents (b c t' h w) of a clip, or of the next chunk of one."""
@@ -170,39 +187,23 @@ class VideoAutoencoder(nn.Module):
         return rearrange(latents, "(b t) c h w -> b c t h w", t=num)
 
     def decode_unnormalised(self, latents: Tensor, state: StreamState | None = None) -> Tensor:
-        """Frames (b 3 t h w), four a latent, of unnormalised latents: the first latent's frames are all given."""
+        """Frames (b 3 t h w) of unnormalised latents, `temporal_compression` for each, the first included."""
         num = latents.shape[2]
-        frames_per_latent = self.config.temporal_compression
+        num_frames = num * self.config.temporal_compression
         z = rearrange(latents, "b c t h w -> (b t) c h w").contiguous(memory_format=torch.channels_last)
         h = self.decoder_in(z)
         for index, block in enumerate(self.decoder):
             h = block(h, num, state, f"decoder.{index}")
-        base = rearrange(  # the linear path, as frames folded to a quarter of the resolution
-            self.linear_decode(z),
-            "n (f k p q u v) h w -> (n f) (k u v) (h p) (w q)",
-            f=frames_per_latent,
-            k=3,
-            u=4,
-            v=4,
-            p=self.config.spatial_compression // 4,
-        )
-        y = rearrange(
-            self.to_frames(h),
-            "n (f c p q) h w -> (n f) c (h p) (w q)",
-            f=frames_per_latent,
-            p=self.config.spatial_compression // 4,
-            q=self.config.spatial_compression // 4,
-        )
-        y = y + self.frame_in(base.contiguous(memory_format=torch.channels_last))
+        base = self._linear_frames(z)
+        y = self._upsample(h) + self.frame_in(base.contiguous(memory_format=torch.channels_last))
         for index, block in enumerate(self.frame):
-            y = block(y, num * frames_per_latent, state, f"frame.{index}")
+            y = block(y, num_frames, state, f"frame.{index}")
         if state is not None:
             state.advance()
-        y = base.float() + self.frame_out(y).float()
-        frames = F.pixel_shuffle(y, 4)
-        return rearrange(frames, "(b t) c h w -> b c t h w", t=num * frames_per_latent)
+        frames = functional.pixel_shuffle(base.float() + self.frame_out(y).float(), _FOLD)
+        return rearrange(frames, "(b t) c h w -> b c t h w", t=num_frames)
 
-    # -- public interface: normalised latents -----------------------------------------------------------------
+    # -- public interface: normalised latents ---------------------------------------------------------------
 
     def encode(self, video: Tensor) -> Tensor:
         """Normalised latents (b c t' h/8 w/8) of a whole clip (b 3 t h w) in [−1, 1] with t = 1 + 4k."""
@@ -232,10 +233,10 @@ class VideoAutoencoder(nn.Module):
         return (latents - _per_channel(self.latent_mean)) / _per_channel(self.latent_std)
 
     def denormalise(self, latents: Tensor) -> Tensor:
-        """The inverse of `normalise`."""
+        """The inverse of `normalise`, in float32."""
         return latents.float() * _per_channel(self.latent_std) + _per_channel(self.latent_mean)
 
-    # -- set-up -----------------------------------------------------------------------------------------------
+    # -- set-up ---------------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def initialise_from_pca(
@@ -243,19 +244,13 @@ class VideoAutoencoder(nn.Module):
     ) -> tuple[float, ...]:
         """Set the linear path to the principal components of the tubelets of `video` (b 3 t h w).
 
-        A component of standard deviation s is scaled by s^−whitening (1 would make all alike), then all by one
-        number that makes their mean variance 1: coarse content stays louder than detail, so it is decided first
-        when noise is taken away. Returns the standard deviation of each channel.
+        A component of standard deviation s is scaled by s^−whitening (1 would make all alike), then all by
+        one number that makes their mean variance 1: coarse content stays louder than detail, so it is
+        decided first when noise is taken away. Returns the standard deviation of each channel.
         """
         tubelets = rearrange(self._to_tubelets(video, first=True), "b t c h w -> (b t h w) c")
         chosen = torch.linspace(0, len(tubelets) - 1, min(max_tubelets, len(tubelets))).long()
-        tubelets = tubelets[chosen].double()
-        mean = tubelets.mean(0)
-        centred = tubelets - mean
-        variances, components = torch.linalg.eigh(centred.T @ centred / len(centred))
-        channels = self.config.latent_channels
-        components = components[:, -channels:].flip(1).T  # c, tubelet
-        std = variances[-channels:].flip(0).clamp_min(1e-12).sqrt()
+        mean, std, components = _principal_components(tubelets[chosen].double(), self.config.latent_channels)
         scale = std**-whitening
         scale = scale / (scale * std).square().mean().sqrt()
         encode = components * scale[:, None]
@@ -266,18 +261,47 @@ class VideoAutoencoder(nn.Module):
         return tuple((scale * std).tolist())
 
     def _to_tubelets(self, video: Tensor, *, first: bool) -> Tensor:
-        """(b 3 t h w) → (b t' tubelet h/8 w/8); at the start of a stream the first frame is repeated to fill its tubelet."""
+        """(b 3 t h w) → (b t' tubelet h/8 w/8); a stream's first frame is repeated to fill its tubelet."""
         if first:
             repeated = video[:, :, :1].expand(-1, -1, self.config.temporal_compression - 1, -1, -1)
             video = torch.cat([repeated, video], 2)
-        size = self.config.spatial_compression // 4
         return rearrange(
             video,
             "b k (t f) (h p u) (w q v) -> b t (f k p q u v) h w",
             f=self.config.temporal_compression,
-            p=size,
-            q=size,
-            u=4,
-            v=4,
+            p=self._cells,
+            q=self._cells,
+            u=_FOLD,
+            v=_FOLD,
         )
 
+    def _linear_frames(self, latents: Tensor) -> Tensor:
+        """What the linear path makes of latents ((b t') c h w): folded frames ((b t) 48 2h 2w)."""
+        return rearrange(
+            self.linear_decode(latents),
+            "n (f k p q u v) h w -> (n f) (k u v) (h p) (w q)",
+            f=self.config.temporal_compression,
+            k=3,
+            p=self._cells,
+            u=_FOLD,
+            v=_FOLD,
+        )
+
+    def _upsample(self, features: Tensor) -> Tensor:
+        """Features of latents ((b t') c h w) → features of folded frames ((b t) c 2h 2w)."""
+        return rearrange(
+            self.to_frames(features),
+            "n (f c p q) h w -> (n f) c (h p) (w q)",
+            f=self.config.temporal_compression,
+            p=self._cells,
+            q=self._cells,
+        )
+
+
+def _principal_components(rows: Tensor, number: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean (c), standard deviations (number), largest first, and directions (number c) of `rows` (n c)."""
+    mean = rows.mean(0)
+    centred = rows - mean
+    variances, directions = torch.linalg.eigh(centred.T @ centred / len(centred))
+    std = variances[-number:].flip(0).clamp_min(1e-12).sqrt()
+    return mean, std, directions[:, -number:].flip(1).T
