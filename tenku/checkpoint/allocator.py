@@ -1,7 +1,7 @@
 """Keep glibc from giving freed memory back to the system between steps.
 
-Tensors of tens of megabytes are otherwise mapped, zeroed page by page and unmapped at every operation: on a two-core
-virtual machine a training step took 28.6 s instead of 3.6 s (`dev/LOG.md`).
+Tensors of tens of megabytes are otherwise mapped, zeroed page by page and unmapped at every operation: on a
+two-core virtual machine a training step took 28.6 s instead of 3.6 s (`dev/LOG.md`).
 """
 
 import ctypes
@@ -19,4 +19,5 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError):
         return False
     settings = ((_ARENA_MAX, 1), (_MMAP_MAX, 0), (_TRIM_THRESHOLD, -1), (_TOP_PAD, 256 << 20))
-    return all([mallopt(option, value) == 1 for option, value in settings])
+    accepted = [mallopt(option, value) == 1 for option, value in settings]  # all are tried
+    return all(accepted)

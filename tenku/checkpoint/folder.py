@@ -1,22 +1,24 @@
 """A trained model as a folder: `config.json` (everything needed to build it) and `model.safetensors`."""
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import nn
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
 
 from tenku.denoiser import Denoiser, DenoiserConfig
 from tenku.errors import UserError
+from tenku.media import replacing
 from tenku.text import TextEncoder, TextEncoderConfig
 from tenku.vae import VideoAutoencoder, VideoAutoencoderConfig
 
 FORMAT = 1
+CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
+RUN_MODEL = "model"  # the folder of the finished model in the folder of a training run
 _LARGE = 65_536  # numbers in a tensor: below it, halving saves nothing and costs precision
 EMBEDDED = Path(__file__).parent.parent / "embedded"
 
@@ -43,16 +45,12 @@ class Model:
 
 
 def save_model(folder: Path, model: Model, dtype: torch.dtype = torch.bfloat16) -> None:
-    """Write a model; what is large in `dtype`, what is small in float32. The configuration is written last."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write a model: large tensors in `dtype`, small ones in float32; the configuration comes last."""
     tensors = {}
     for part, module in _parts(model):
         for name, value in module.state_dict().items():
             kept = value.to(dtype) if value.numel() > _LARGE else value.float()
             tensors[f"{part}.{name}"] = kept.contiguous().clone()
-    partial = folder / "model.safetensors.partial"
-    save_file(tensors, partial)
-    os.replace(partial, folder / "model.safetensors")
     config = {
         "format": FORMAT,
         "vae": asdict(model.vae.config),
@@ -61,43 +59,66 @@ def save_model(folder: Path, model: Model, dtype: torch.dtype = torch.bfloat16) 
         "sampling": asdict(model.sampling),
         "training": model.training,
     }
-    partial = folder / "config.json.partial"
-    partial.write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n")
-    os.replace(partial, folder / "config.json")
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / WEIGHTS_FILE) as unfinished:
+        unfinished.write_bytes(save(tensors))
+    with replacing(folder / CONFIG_FILE) as unfinished:
+        unfinished.write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def load_model(place: str | Path) -> Model:
-    """The model in a folder; "embedded" is the one in this package. Networks come in float32, for inference."""
-    folder = EMBEDDED if str(place) == "embedded" else Path(place)
-    try:
-        config = json.loads((folder / "config.json").read_text())
-        tensors = load_file(folder / "model.safetensors")
-    except FileNotFoundError as error:
-        raise UserError(
-            f"there is no model in {str(place)!r}: a model is 'embedded' or a folder with config.json and "
-            "model.safetensors."
-        ) from error
-    except (OSError, ValueError, SafetensorError) as error:
-        raise UserError(f"the model in {str(place)!r} cannot be read ({error}); make or copy it again.") from error
-    if config.get("format") != FORMAT:
-        raise UserError(
-            f"the model in {str(place)!r} has format {config.get('format')!r}, this tenku reads {FORMAT}; "
-            "install the version that made it."
-        )
+    """The model in a folder, or in the folder of the run that made it; "embedded" is the package's own.
+
+    Networks come in float32, for inference. What is no model is a `UserError`.
+    """
+    config, tensors = _read(_folder_of(place), place)
     try:
         model = _build(config)
         for part, module in _parts(model):
-            state = {
-                name.removeprefix(f"{part}."): value.float()
-                for name, value in tensors.items()
-                if name.startswith(f"{part}.")
-            }
-            module.load_state_dict(state)
+            prefix = f"{part}."
+            module.load_state_dict(
+                {
+                    name.removeprefix(prefix): t.float()
+                    for name, t in tensors.items()
+                    if name.startswith(prefix)
+                }
+            )
             module.eval().requires_grad_(False)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"the model in {str(place)!r} does not fit its configuration ({reason}).") from error
+    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+        reason = "; ".join(line.strip() for line in str(error).splitlines()[-3:])
+        raise UserError(
+            f"the model in {str(place)!r} does not fit its configuration ({reason}); make or copy it again."
+        ) from error
     return model
+
+
+def _folder_of(place: str | Path) -> Path:
+    folder = EMBEDDED if str(place) == "embedded" else Path(place)
+    finished = folder / RUN_MODEL
+    return finished if not (folder / CONFIG_FILE).exists() and finished.is_dir() else folder
+
+
+def _read(folder: Path, place: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Configuration and tensors of a model folder; `place` is what the user called it."""
+    try:
+        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        tensors = load_file(folder / WEIGHTS_FILE)
+    except FileNotFoundError as error:
+        raise UserError(
+            f"there is no model in {str(place)!r}: a model is 'embedded' or a folder with {CONFIG_FILE} and "
+            f"{WEIGHTS_FILE}; make one with `tenku train`."
+        ) from error
+    except (OSError, ValueError, SafetensorError) as error:
+        raise UserError(
+            f"the model in {str(place)!r} cannot be read ({error}); make or copy it again."
+        ) from error
+    format = config.get("format") if isinstance(config, dict) else None
+    if format != FORMAT:
+        raise UserError(
+            f"the model in {str(place)!r} has format {format!r}, this tenku reads {FORMAT}; "
+            "install the version that made it."
+        )
+    return config, tensors
 
 
 def _build(config: dict[str, Any]) -> Model:

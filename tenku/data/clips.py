@@ -1,16 +1,16 @@
-"""Simulated clips kept as raw frames while a model is trained: chunks of equal clips, made once, safe at any kill."""
+"""Simulated clips kept as raw frames while a model is trained: chunks of equal clips, each made once."""
 
 import json
-import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from tenku.data.workers import ordered_map
+from tenku.media import remove_unfinished, replacing
 from tenku.worlds.clip import simulate_clip
 from tenku.worlds.description import SceneDescription
 
@@ -29,9 +29,10 @@ class Bucket:
     fps: float = 16.0
 
     def __post_init__(self) -> None:
-        if self.num_clips % self.clips_per_chunk:
+        if self.num_clips < 1 or self.num_clips % self.clips_per_chunk:
             raise ValueError(
-                f"num_clips of bucket {self.name} must be a multiple of {self.clips_per_chunk}, not {self.num_clips}"
+                f"num_clips of bucket {self.name} must be a multiple of {self.clips_per_chunk}, "
+                f"not {self.num_clips}"
             )
 
     @property
@@ -54,7 +55,7 @@ def chunk_path(directory: Path, bucket: Bucket, index: int) -> Path:
 
 
 def make_chunk(directory: Path, bucket: Bucket, index: int) -> None:
-    """Simulate one chunk and write it, unless it is there. Frames are written last, so they vouch for the rest."""
+    """Simulate one chunk and write it, unless it is there; the frames come last and vouch for the rest."""
     path = chunk_path(directory, bucket, index)
     if path.exists():
         return
@@ -66,12 +67,10 @@ def make_chunk(directory: Path, bucket: Bucket, index: int) -> None:
         )
         for seed in range(first, first + bucket.clips_per_chunk)
     ]
-    text = json.dumps([asdict(clip.description) for clip in clips])
-    _write(path.with_suffix(".json"), text.encode())
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
+    with replacing(path.with_suffix(".json")) as unfinished:
+        unfinished.write_text(json.dumps([asdict(clip.description) for clip in clips]))
+    with replacing(path) as unfinished, unfinished.open("wb") as file:
         np.save(file, np.stack([clip.frames for clip in clips]))
-    os.replace(partial, path)
 
 
 def read_chunk(directory: Path, bucket: Bucket, index: int) -> ClipChunk:
@@ -86,29 +85,21 @@ def read_descriptions(path: Path) -> tuple[SceneDescription, ...]:
 
 
 def make_clips(directory: Path, buckets: Sequence[Bucket], workers: int) -> Iterator[tuple[int, int]]:
-    """Simulate what is missing of all buckets, a little of each at a time; yields (chunks done, chunks in all)."""
-    jobs = sorted(
-        ((index / bucket.num_chunks, bucket.name, bucket, index) for bucket in buckets for index in range(bucket.num_chunks)),
-        key=lambda job: job[:2],
-    )
-    missing = [job[2:] for job in jobs if not chunk_path(directory, job[2], job[3]).exists()]
+    """Simulate what is missing of all buckets, some of each at a time; yields (chunks done, chunks in all).
+
+    One run at a time may write into a directory. Leaving the iterator early keeps what is finished.
+    """
+    jobs = [(bucket, index) for bucket in buckets for index in range(bucket.num_chunks)]
+    jobs.sort(key=lambda job: (job[1] / job[0].num_chunks, job[0].name))
+    missing = [job for job in jobs if not chunk_path(directory, *job).exists()]
+    for bucket in buckets:
+        remove_unfinished(directory / bucket.name)
     done = len(jobs) - len(missing)
     yield done, len(jobs)
-    if not missing:
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(make_chunk, directory, bucket, index) for bucket, index in missing]
-        try:
-            for future in as_completed(futures):
-                future.result()
-                done += 1
-                yield done, len(jobs)
-        finally:
-            for future in futures:
-                future.cancel()
+    for _ in ordered_map(partial(_make_job, directory), missing, min(workers, max(1, len(missing)))):
+        done += 1
+        yield done, len(jobs)
 
 
-def _write(path: Path, content: bytes) -> None:
-    partial = path.with_suffix(path.suffix + ".partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)
+def _make_job(directory: Path, job: tuple[Bucket, int]) -> None:
+    make_chunk(directory, *job)

@@ -1,27 +1,25 @@
-"""Latents of simulated clips, encoded once, both as they are and mirrored, and held in memory while training."""
+"""Latents of simulated clips, encoded once, both as they are and mirrored, and mapped while training."""
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from tenku.data.clips import Bucket, chunk_path, read_chunk, read_descriptions
-from tenku.vae import VideoAutoencoder
+from tenku.media import Frames, remove_unfinished, replacing
+from tenku.vae import VideoAutoencoder, from_pixels
 from tenku.worlds.description import SceneDescription
 
 
 @torch.inference_mode()
-def encode_frames(vae: VideoAutoencoder, frames: np.ndarray, batch: int = 16) -> Tensor:
-    """Unnormalised latents (n c t h w) of frames (n t h w 3)."""
-    parts = []
-    for start in range(0, len(frames), batch):
-        video = torch.from_numpy(np.array(frames[start : start + batch])).permute(0, 4, 1, 2, 3)
-        parts.append(vae.encode_unnormalised(video.float() / 127.5 - 1).float())
-    return torch.cat(parts)
+def encode_frames(vae: VideoAutoencoder, frames: Frames, batch: int = 16) -> Tensor:
+    """Unnormalised latents (n c t h w) of clips (n t h w 3), `batch` of them at a time."""
+    starts = range(0, len(frames), batch)
+    return torch.cat([vae.encode_unnormalised(from_pixels(frames[i : i + batch])).float() for i in starts])
 
 
 def latent_path(directory: Path, bucket: Bucket, index: int) -> Path:
@@ -32,7 +30,12 @@ def latent_path(directory: Path, bucket: Bucket, index: int) -> Path:
 def encode_clips(
     vae: VideoAutoencoder, clips: Path, latents: Path, buckets: Sequence[Bucket]
 ) -> Iterator[tuple[int, int]]:
-    """Encode the chunks that exist and have no latents yet; yields (chunks done, chunks in all)."""
+    """Encode the chunks that exist and have no latents yet; yields (chunks done, chunks in all).
+
+    A chunk's latents are float16 (2 n c t h w): the clips as they are, then mirrored.
+    """
+    for bucket in buckets:
+        remove_unfinished(latents / bucket.name)
     jobs = [(b, i) for b in buckets for i in range(b.num_chunks) if chunk_path(clips, b, i).exists()]
     for done, (bucket, index) in enumerate(jobs):
         yield done, len(jobs)
@@ -42,19 +45,17 @@ def encode_clips(
         path.parent.mkdir(parents=True, exist_ok=True)
         frames = read_chunk(clips, bucket, index).frames
         both = torch.stack([encode_frames(vae, frames), encode_frames(vae, frames[:, :, :, ::-1])])
-        partial = path.with_suffix(".partial")
-        with partial.open("wb") as file:
-            np.save(file, both.to(torch.float16).numpy())  # 2 n c t h w
-        os.replace(partial, path)
+        with replacing(path) as unfinished, unfinished.open("wb") as file:
+            np.save(file, both.to(torch.float16).numpy())
     yield len(jobs), len(jobs)
 
 
 @dataclass(frozen=True, slots=True)
 class LatentBucket:
-    """All encoded clips of a bucket: chunks of latents (2 n c t h w), plain and mirrored, mapped from disk."""
+    """All encoded clips of a bucket: chunks of latents (2 n c t h w), plain and mirrored, as on disk."""
 
     bucket: Bucket
-    chunks: tuple[np.ndarray, ...]
+    chunks: tuple[npt.NDArray[np.float16], ...]
     descriptions: tuple[SceneDescription, ...]
 
     @property
@@ -82,9 +83,8 @@ def load_latents(
     clips: Path, latents: Path, bucket: Bucket, first: int = 0, stop: int | None = None
 ) -> LatentBucket | None:
     """The encoded chunks first ≤ number < stop of a bucket; None if there are none."""
-    indices = [
-        i for i in range(first, stop or bucket.num_chunks) if latent_path(latents, bucket, i).exists()
-    ]
+    numbers = range(first, bucket.num_chunks if stop is None else stop)
+    indices = [i for i in numbers if latent_path(latents, bucket, i).exists()]
     if not indices:
         return None
     descriptions = [

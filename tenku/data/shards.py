@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from tenku.data.workers import ordered_map
 from tenku.errors import UserError
-from tenku.media import Video, encode_picture, encode_video, read_video, replacing
+from tenku.media import Video, encode_picture, encode_video, read_video, remove_unfinished, replacing
 from tenku.worlds.captions import caption
 from tenku.worlds.clip import SimulatedClip, simulate_clip
 from tenku.worlds.truth import Truth
@@ -174,8 +174,7 @@ def _claim(directory: Path, config: DatasetConfig) -> None:
     else:
         with replacing(place) as unfinished:
             unfinished.write_text(description)
-    for leftover in directory.glob(".clips-*.partial"):
-        leftover.unlink()
+    remove_unfinished(directory)
 
 
 def _differences(there: dict[str, Any], asked: dict[str, Any]) -> str:

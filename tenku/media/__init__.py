@@ -1,6 +1,6 @@
 """Video as a value, and as files: read and write video and picture files."""
 
-from tenku.media.atomic import replacing
+from tenku.media.atomic import remove_unfinished, replacing
 from tenku.media.contact_sheet import contact_sheet
 from tenku.media.reading import read_picture, read_video
 from tenku.media.video import Frame, Frames, Video
@@ -26,6 +26,7 @@ __all__ = [
     "encode_video",
     "read_picture",
     "read_video",
+    "remove_unfinished",
     "replacing",
     "write_picture",
     "write_video",

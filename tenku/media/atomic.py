@@ -38,6 +38,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def remove_unfinished(folder: str | Path) -> None:
+    """Remove what killed runs left in a folder into which nobody else is writing."""
+    for leftover in Path(folder).glob(".*.partial"):
+        leftover.unlink(missing_ok=True)
+
+
 def _flush_to_disk(path: Path) -> None:
     """Make the file system report now, not after the rename, what it could not store."""
     with path.open("rb+") as file:
