@@ -1,10 +1,11 @@
-"""prompt → video: `text` encodes, `timeline` is laid out, `sampling` integrates, `vae` decodes as a stream."""
+"""prompt → video: a timeline is laid out, text is encoded, sampling integrates, the VAE decodes a stream."""
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeAlias
 
 import numpy as np
 import torch
@@ -14,17 +15,18 @@ from tenku.checkpoint import Model, keep_freed_memory, load_model
 from tenku.media import Frame, Video
 from tenku.sampling import Guidance, guided_velocity, multistep, shifted_sigmas
 from tenku.timeline import GenerationRequest, Timeline, padded_num_frames, text_to_video
+from tenku.vae import to_pixels
+
+__all__ = ["GenerationRequest", "GenerationResult", "OnProgress", "TextToVideoPipeline"]
 
 DECODE_CHUNK = 4  # latent frames decoded at a time: memory does not grow with the length of the video
 
-OnProgress = Callable[[str, int, int], None]
-
-__all__ = ["GenerationRequest", "GenerationResult", "TextToVideoPipeline"]
+OnProgress: TypeAlias = Callable[[str, int, int], None]  # stage, done, total
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationResult:
-    """A finished video, how long each stage took, and the words of the prompt that the model does not know."""
+    """A finished video, how long each stage took, and words of the prompt that the model does not know."""
 
     video: Video
     seconds_by_stage: dict[str, float] = field(default_factory=dict)
@@ -32,7 +34,7 @@ class GenerationResult:
 
 
 class TextToVideoPipeline:
-    """Turns requests into video with one loaded model."""
+    """Turns requests into video with one loaded model, of which it takes charge."""
 
     def __init__(self, model: Model) -> None:
         keep_freed_memory()
@@ -43,12 +45,10 @@ class TextToVideoPipeline:
 
     @classmethod
     def from_pretrained(cls, place: str | Path = "embedded") -> Self:
-        """The pipeline of "embedded" or of a model folder."""
+        """The pipeline of "embedded" or of a model folder; a `UserError` if there is none."""
         return cls(load_model(place))
 
-    def __call__(
-        self, request: GenerationRequest, on_progress: OnProgress | None = None
-    ) -> GenerationResult:
+    def __call__(self, request: GenerationRequest, on_progress: OnProgress | None = None) -> GenerationResult:
         """The whole video of a request."""
         seconds: dict[str, float] = {}
         frames = list(self.stream(request, on_progress, seconds))
@@ -62,22 +62,19 @@ class TextToVideoPipeline:
         on_progress: OnProgress | None = None,
         seconds_by_stage: dict[str, float] | None = None,
     ) -> Iterator[Frame]:
-        """Frames (h w 3) of a request as the decoder makes them."""
-        clock = _Clock(seconds_by_stage if seconds_by_stage is not None else {})
+        """Frames (h w 3) of a request as the decoder makes them; the seconds taken are added up by stage."""
+        seconds = {} if seconds_by_stage is None else seconds_by_stage
         progress = on_progress or (lambda stage, done, total: None)
         timeline = self.lay_out(request)
-        latents = self.sample(request, timeline, clock, progress)
-        with clock.stage("decode"):
-            total = timeline.num_latent_frames
-            made = 0
-            chunks = self.model.vae.decode_chunks(latents.split(DECODE_CHUNK, dim=2))
-            for index in range(-(-total // DECODE_CHUNK)):
-                with self._precision():
-                    chunk = next(chunks)
-                progress("decode", min(DECODE_CHUNK * (index + 1), total), total)
-                for frame in to_pixels(chunk[0])[: request.num_frames - made]:
-                    made += 1
-                    yield frame
+        latents = self.sample(request, timeline, seconds, progress)
+        left, total = request.num_frames, timeline.num_latent_frames
+        chunks = self.model.vae.decode_chunks(torch.split(latents, DECODE_CHUNK, dim=2))
+        for done in range(DECODE_CHUNK, total + DECODE_CHUNK, DECODE_CHUNK):
+            with _timed(seconds, "decode"), self._precision():
+                frames = to_pixels(next(chunks)[0])[:left]
+            left -= len(frames)
+            progress("decode", min(done, total), total)
+            yield from frames
 
     def lay_out(self, request: GenerationRequest) -> Timeline:
         """The timeline of a request."""
@@ -88,11 +85,11 @@ class TextToVideoPipeline:
         return text_to_video(request.prompt, shape)
 
     def sample(
-        self, request: GenerationRequest, timeline: Timeline, clock: "_Clock", progress: OnProgress
+        self, request: GenerationRequest, timeline: Timeline, seconds: dict[str, float], progress: OnProgress
     ) -> Tensor:
-        """Latents (b c t h w) of a timeline."""
+        """Latents (b c t h w) of a timeline, from the request's prompts, seed and way of sampling."""
         defaults = self.model.sampling
-        with clock.stage("text"):
+        with _timed(seconds, "text"):
             positive = self.model.text_encoder.encode([span.prompt for span in timeline.prompts])
             negative = self.model.text_encoder.encode([request.negative_prompt])
         scale = defaults.guidance_scale if request.guidance_scale is None else request.guidance_scale
@@ -100,7 +97,7 @@ class TextToVideoPipeline:
         steps = request.num_inference_steps or defaults.num_inference_steps
         generator = torch.Generator().manual_seed(request.seed)
         noise = torch.randn(timeline.latents.shape, generator=generator)
-        with clock.stage("denoise"), self._precision():
+        with _timed(seconds, "denoise"), self._precision():
             return multistep(
                 lambda noisy, level: guided_velocity(
                     self.model.denoiser, noisy, level, positive, negative, guidance
@@ -120,34 +117,12 @@ class TextToVideoPipeline:
         return self.model.text_encoder.tokenize([request.prompt])[0].unknown
 
 
-class _Clock:
-    """Adds up how long stages take, in the caller's dictionary."""
-
-    def __init__(self, seconds: dict[str, float]) -> None:
-        self.seconds = seconds
-
-    def stage(self, name: str) -> "_Stage":
-        """Time what runs inside."""
-        return _Stage(self, name)
-
-
-class _Stage:
-    def __init__(self, clock: _Clock, name: str) -> None:
-        self.clock, self.name = clock, name
-
-    def __enter__(self) -> None:
-        self.started = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self.clock.seconds[self.name] = (
-            self.clock.seconds.get(self.name, 0.0) + time.perf_counter() - self.started
-        )
-
-
-def to_pixels(frames: Tensor) -> np.ndarray:
-    """(3 t h w) in [−1, 1] → (t h w 3) uint8."""
-    pixels = ((frames.permute(1, 2, 3, 0).float() + 1) * 127.5).round().clamp(0, 255)
-    return pixels.to(torch.uint8).contiguous().numpy()
+@contextmanager
+def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    """Add what runs inside to the stage's seconds."""
+    started = time.perf_counter()
+    yield
+    seconds[stage] = seconds.get(stage, 0.0) + time.perf_counter() - started
 
 
 def _multiplies_bfloat16() -> bool:
