@@ -20,13 +20,16 @@ from tenku.text import TextConditioning, TextEncoder
 from tenku.timeline import text_to_video
 from tenku.training.text import write_caption
 from tenku.training.trainer import StepLoss, is_matrix
-from tenku.training.vae import to_frames
-from tenku.vae import VideoAutoencoder
+from tenku.vae import VideoAutoencoder, to_pixels
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DenoiserTaskConfig:
-    """What a step is made of: buckets and their share of the steps, tokens a step, noise levels, text dropout."""
+    """What a step is made of, and what is looked at now and then.
+
+    `bucket_shares` are of the steps, by bucket name; `plain_share` is of captions that name everything
+    plainly; `sample_grids` are sizes (t h w) of latents, one set of samples of all prompts for each.
+    """
 
     bucket_shares: Mapping[str, float]
     tokens_per_step: int = 8192
@@ -35,6 +38,8 @@ class DenoiserTaskConfig:
     plain_share: float = 0.15
     text_length: int = 64
     compiled: bool = True
+    held_out_batch: int = 32
+    sample_grids: tuple[tuple[int, int, int], ...] = ((9, 16, 16), (1, 16, 16))
     sample_prompts: tuple[str, ...] = (
         "a red rubber ball falls and bounces next to a blue metal cube",
         "A large yellow metal cube slides in from the left.",
@@ -67,7 +72,7 @@ class DenoiserTask:
         self.sampling = sampling or SamplingDefaults()
         self.buckets = [b for b in training if config.bucket_shares.get(b.bucket.name, 0) > 0]
         if not self.buckets:
-            raise ValueError("none of the buckets with a share of the steps has clips: simulate and encode them first")
+            raise ValueError("no bucket with a share of the steps has clips: simulate and encode them first")
         self.shares = torch.tensor([config.bucket_shares[b.bucket.name] for b in self.buckets])
         for bucket in self.buckets:  # all tables before anything is compiled, which guards on what there is
             module.rotary(self._grid(bucket.shape), module.patch_in.weight)
@@ -93,7 +98,7 @@ class DenoiserTask:
         figures = {}
         for bucket in self.held_out:
             generator = torch.Generator().manual_seed(0)
-            latents, text = self._draw(bucket, 32, generator, 0.0)
+            latents, text = self._draw(bucket, self.config.held_out_batch, generator, 0.0)
             for level in (0.3, 0.6, 0.85, 0.97):
                 sigma = torch.full((len(latents), latents.shape[2]), level)
                 loss = self._flow_loss(latents, sigma, text, torch.Generator().manual_seed(1))
@@ -102,19 +107,19 @@ class DenoiserTask:
 
     def save_samples(self, path: Path) -> None:
         """Clips and pictures of fixed prompts from fixed noise."""
+        prompts = self.config.sample_prompts
         videos = [
-            Video(frames=to_frames(video), fps=16)
-            for frames in (9, 1)
-            for video in self._sample(self.config.sample_prompts, frames)
+            Video(frames=to_pixels(video), fps=16)
+            for grid in self.config.sample_grids
+            for video in self._sample(prompts, grid)
         ]
-        labels = [*self.config.sample_prompts, *self.config.sample_prompts]
+        labels = prompts * len(self.config.sample_grids)
         write_picture(path, contact_sheet(videos, labels, num_columns=7, num_strips=1))
 
-    def _sample(self, prompts: Sequence[str], num_latent_frames: int) -> Tensor:
-        noise = torch.randn(
-            (len(prompts), self.vae.config.latent_channels, num_latent_frames, 16, 16),
-            generator=torch.Generator().manual_seed(0),
-        )
+    def _sample(self, prompts: Sequence[str], grid: tuple[int, int, int]) -> Tensor:
+        """Videos (b 3 t h w) of prompts, each on latents of size (t h w)."""
+        shape = (len(prompts), self.vae.config.latent_channels, *grid)
+        noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
         positive = self.text_encoder.encode(prompts)
         negative = self.text_encoder.encode([""] * len(prompts))
         guidance = Guidance(scale=self.sampling.guidance_scale, interval=self.sampling.guidance_interval)
@@ -123,7 +128,7 @@ class DenoiserTask:
                 lambda noisy, level: guided_velocity(
                     self.module, noisy, level, positive, negative, guidance
                 ).float(),
-                text_to_video("", tuple(noise.shape)),  # type: ignore[arg-type]
+                text_to_video("", shape),
                 noise,
                 shifted_sigmas(self.sampling.num_inference_steps, self.sampling.shift),
             )
@@ -132,6 +137,7 @@ class DenoiserTask:
     def _draw(
         self, bucket: LatentBucket, batch: int, generator: torch.Generator, dropout: float
     ) -> tuple[Tensor, TextConditioning]:
+        """Normalised latents and captions of random clips, `dropout` of the captions left out."""
         latents, descriptions = bucket.draw(batch, generator)
         rng = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
         texts = [

@@ -1,6 +1,5 @@
 """What is shown of a run: one line that says how it goes, and how much of the machine it uses."""
 
-import sys
 import time
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -9,8 +8,10 @@ from typing import Protocol, Self
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as RichProgress
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+_QUIET_SECONDS = 30.0  # between two lines where there is no terminal
+_SMOOTHING = 0.05
 
 
 @cache
@@ -29,49 +30,28 @@ def measure_matmul_peak(seconds: float = 0.4) -> float:
     return best
 
 
-def announce(name: str, work: Iterable[tuple[int, int]], stop: Callable[[], bool]) -> None:
-    """Run work that yields (done, total), showing how far it is, until it is done or `stop` says so."""
-    console = Console(stderr=True)
-    printed = 0.0
-    for done, total in work:
-        if time.monotonic() - printed > 10 or done == total:
-            printed = time.monotonic()
-            console.print(f"{name} {done}/{total}", highlight=False)
-        if stop():
-            raise OutOfTimeError
-
-
 class OutOfTimeError(Exception):
     """The minutes given to a run are used up; everything is saved and the run can be resumed."""
 
 
-class _Counted(Protocol):
-    @property
-    def num_clips(self) -> int: ...
+class Display:
+    """How far one stage is, on stderr: a live bar on a terminal, a line now and then elsewhere."""
 
-    @property
-    def flops(self) -> float: ...
-
-
-class Progress:
-    """One line: step, loss, clips/s, FLOP/s as a share of the measured matmul peak, time left."""
-
-    def __init__(self, name: str, step: int, num_steps: int, peak: float, *, show: bool) -> None:
-        self.name, self.peak, self.show = name, peak, show
+    def __init__(self, name: str, total: int, *, show: bool = True) -> None:
+        self.name, self.show = name, show
         self._console = Console(stderr=True)
-        self._live = show and self._console.is_terminal
-        self._bar = RichProgress(
+        columns = (
             TextColumn(f"[bold]{name}"),
             BarColumn(bar_width=20),
-            TextColumn("{task.completed}/{task.total} {task.description}"),
+            MofNCompleteColumn(),
+            TextColumn("{task.description}"),
             TimeRemainingColumn(),
-            console=self._console,
-            disable=not self._live,
         )
-        self._task = self._bar.add_task("", total=num_steps, completed=step)
-        self._loss: float | None = None
-        self._rates: dict[str, float] = {}
-        self._printed = time.monotonic()
+        self._bar = Progress(
+            *columns, console=self._console, disable=not (show and self._console.is_terminal)
+        )
+        self._task = self._bar.add_task("", total=total)
+        self._printed = time.monotonic() - _QUIET_SECONDS
 
     def __enter__(self) -> Self:
         self._bar.__enter__()
@@ -82,29 +62,69 @@ class Progress:
     ) -> None:
         self._bar.__exit__(kind, error, trace)
 
-    def update(
-        self, step: int, loss: float, counted: _Counted, seconds: float, world_size: int
-    ) -> dict[str, float]:
-        """Show a finished step; returns the figures to log. Shown values are smoothed, logged ones are not."""
-        figures = {
-            "loss": loss,
-            "clips_per_second": counted.num_clips * world_size / seconds,
-            "flops_per_second": counted.flops * world_size / seconds,
-        }
-        for key, value in figures.items():
-            self._rates[key] = value if key not in self._rates else 0.95 * self._rates[key] + 0.05 * value
-        share = self._rates["flops_per_second"] / (self.peak * world_size)
-        line = (
-            f"loss {self._rates['loss']:.4f} · {self._rates['clips_per_second']:.1f} clips/s · "
-            f"{self._rates['flops_per_second'] / 1e12:.2f} TFLOP/s ({share:.0%} of matmul peak)"
-        )
-        self._bar.update(self._task, completed=step, description=line)
-        if self.show and not self._live and time.monotonic() - self._printed > 30:
+    def update(self, done: int, total: int, text: str = "") -> None:
+        """Show that `done` of `total` is done."""
+        self._bar.update(self._task, completed=done, total=total, description=text)
+        due = done == total or time.monotonic() - self._printed > _QUIET_SECONDS
+        if due and not self._console.is_terminal:
             self._printed = time.monotonic()
-            print(f"{self.name} {step}: {line}", file=sys.stderr, flush=True)
-        return figures
+            self.note(f"{done}/{total} {text}".rstrip())
 
     def note(self, text: str) -> None:
         """A line that stays."""
         if self.show:
-            self._console.print(f"{self.name} · {text}", highlight=False)
+            self._console.print(f"{self.name} · {text}", highlight=False, markup=False, soft_wrap=True)
+
+
+def announce(
+    name: str, work: Iterable[tuple[int, int]], stop: Callable[[], bool], *, show: bool = True
+) -> None:
+    """Do work that yields (done, total) and show how far it is; OutOfTimeError if `stop` says so first."""
+    with Display(name, 1, show=show) as display:
+        for done, total in work:
+            display.update(done, total)
+            if done < total and stop():
+                raise OutOfTimeError
+
+
+class Counted(Protocol):
+    """What a training step was made from."""
+
+    @property
+    def num_clips(self) -> int:
+        """Clips on this rank."""
+        ...
+
+    @property
+    def flops(self) -> float:
+        """Floating-point operations on this rank; 0 if they were not counted."""
+        ...
+
+
+class TrainingProgress:
+    """Loss, clips/s and FLOP/s as a share of the measured matmul peak of all ranks, smoothed for the eye."""
+
+    def __init__(self, display: Display, num_steps: int, peak: float, world_size: int) -> None:
+        self.display, self.num_steps, self.peak, self.world_size = display, num_steps, peak, world_size
+        self._smooth: dict[str, float] = {}
+
+    def update(self, step: int, loss: float, counted: Counted, seconds: float) -> dict[str, float]:
+        """Show a finished step; returns its figures, as they are, for the log."""
+        figures = {
+            "loss": loss,
+            "clips_per_second": counted.num_clips * self.world_size / seconds,
+            "flops_per_second": counted.flops * self.world_size / seconds,
+        }
+        for key, value in figures.items():
+            before = self._smooth.get(key, value)
+            self._smooth[key] = before + _SMOOTHING * (value - before)
+        self.display.update(step, self.num_steps, self._text())
+        return figures
+
+    def _text(self) -> str:
+        loss, clips, flops = self._smooth.values()
+        text = f"loss {loss:.4f} · {clips:.1f} clips/s"
+        if not flops:
+            return text
+        share = flops / (self.peak * self.world_size)
+        return f"{text} · {flops / 1e12:.2f} TFLOP/s ({share:.0%} of matmul peak)"

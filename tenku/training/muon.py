@@ -1,8 +1,9 @@
 """Muon: momentum whose update of each matrix is orthogonalised, for weights that act as matrices.
 
-Source: Keller Jordan, "Muon: an optimizer for the hidden layers of neural networks" (2024); learning rate matched
-to AdamW's update size as in Liu et al., arXiv 2502.16982. `torch.optim.Muon` takes 2D parameters only; this one flattens
-convolutions too. One matrix at a time: a batched product in bfloat16 took twice as long on a CPU.
+Source: Keller Jordan, "Muon: an optimizer for the hidden layers of neural networks" (2024); learning rate
+matched to AdamW's update size as in Liu et al., arXiv 2502.16982. `torch.optim.Muon` takes 2D parameters
+only; this one flattens convolutions too. One matrix at a time: a batched product in bfloat16 took twice as
+long on a CPU.
 """
 
 from collections.abc import Iterable
@@ -15,7 +16,7 @@ _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
 
 def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
-    """The nearest semi-orthogonal matrix to (rows columns), by a quintic Newton–Schulz iteration in bfloat16."""
+    """About the nearest semi-orthogonal matrix to (rows columns): quintic Newton–Schulz steps in bfloat16."""
     a, b, c = _COEFFICIENTS
     x = matrix.to(torch.bfloat16)
     tall = x.shape[0] > x.shape[1]
@@ -28,7 +29,7 @@ def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon with Nesterov momentum over parameters of two or more axes, each seen as (first axis, the rest)."""
+    """Muon with Nesterov momentum for parameters of two or more axes, seen as (first axis, all others)."""
 
     def __init__(
         self, params: Iterable[Tensor], lr: float, momentum: float = 0.95, weight_decay: float = 0.0

@@ -1,10 +1,11 @@
 """What a text says of a scene, as numbers that the text encoder's registers are asked for.
 
-Each shot (up to two) has a register for every object, in a canonical order, and one for the scene. What the text
-does not say cannot be known: the encoder then learns how likely it is, which is what conditioning should say.
+Each shot (up to two) has a register for every object, in a canonical order, and one for the scene. What the
+text does not say cannot be known: the encoder then learns how likely it is, which is what conditioning
+should say.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -31,7 +32,7 @@ ABSENT = -100  # torch's ignored class
 
 @dataclass(frozen=True, slots=True)
 class SceneTargets:
-    """Classes (b s o) per shot and object, ABSENT where there is none; multi-hot where several hold at once."""
+    """Classes (b s o) by shot and object, ABSENT where there is none; multi-hot where several may hold."""
 
     present: Tensor  # b s o, 0 or 1
     colour: Tensor
@@ -44,10 +45,6 @@ class SceneTargets:
     relations: Tensor  # b s o o kinds, 0 or 1
     floor: Tensor  # b s
     camera: Tensor  # b s
-
-    def to_device(self, device: torch.device) -> "SceneTargets":
-        """The same on another device."""
-        return SceneTargets(*(getattr(self, item.name).to(device) for item in fields(self)))
 
 
 def scene_targets(descriptions: list[SceneDescription]) -> SceneTargets:

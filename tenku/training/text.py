@@ -5,14 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from tenku.text import TextEncoder
 from tenku.training.scene_targets import (
     ABSENT,
     MAX_OBJECTS,
     MAX_SHOTS,
+    NUM_REGISTERS,
     REGISTERS_PER_SHOT,
     SceneTargets,
     scene_targets,
@@ -42,8 +43,9 @@ _OBJECT_CLASSES = {
     "direction": len(DIRECTIONS) + 1,
     "target": MAX_OBJECTS + 1,
 }
-_GROUP = 32
 _SCENE_CLASSES = {"floor": len(FLOORS), "camera": len(CAMERA_MOVES)}
+_GROUP = 32  # texts of like length that are read together
+_LOOKS = (("size", SIZES), ("colour", COLOURS), ("material", MATERIALS), ("shape", SHAPES))
 
 
 class SceneReader(nn.Module):
@@ -51,6 +53,10 @@ class SceneReader(nn.Module):
 
     def __init__(self, encoder: TextEncoder) -> None:
         super().__init__()
+        if encoder.config.num_registers < NUM_REGISTERS:
+            raise ValueError(
+                f"a scene needs {NUM_REGISTERS} registers, the encoder has {encoder.config.num_registers}"
+            )
         self.encoder = encoder
         size = encoder.config.hidden_size
         self.present = nn.Linear(size, 1)
@@ -60,7 +66,7 @@ class SceneReader(nn.Module):
         self.scene_classes = nn.ModuleDict({k: nn.Linear(size, n) for k, n in _SCENE_CLASSES.items()})
 
     def forward(self, ids: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """Logits of every target."""
+        """Logits of every target in `SceneTargets` for ids and mask (b n)."""
         registers = self.encoder(ids, mask).tokens[:, : MAX_SHOTS * REGISTERS_PER_SHOT]
         registers = registers.unflatten(1, (MAX_SHOTS, REGISTERS_PER_SHOT))
         things, scene = registers[:, :, :MAX_OBJECTS], registers[:, :, MAX_OBJECTS]
@@ -107,7 +113,7 @@ class TextTask:
         by_length = sorted(range(len(texts)), key=lambda index: len(tokens[index].ids))
         losses: dict[str, Tensor] = {}
         num_tokens = 0
-        for start in range(0, len(texts), _GROUP):  # texts of like length together: less padding
+        for start in range(0, len(texts), _GROUP):  # sorted by length: less padding
             group = by_length[start : start + _GROUP]
             ids, mask = self.module.encoder.batch([tokens[index] for index in group])
             with torch.autocast("cpu", torch.bfloat16):
@@ -125,35 +131,34 @@ class TextTask:
         return is_matrix(name, parameter, ()) and name.startswith("encoder.blocks")
 
     def evaluate(self) -> dict[str, float]:
-        """Share of named attributes read right from plain prompts, on seen and held-out pairs, a language apart."""
-        out = {}
+        """Share of attributes read right from plain prompts, on seen and held-out pairs, a language apart."""
+        figures = {}
         for pairs in ("seen", "held_out"):
             rng = np.random.default_rng(1)
             scenes = [sample_description(rng, pairs=pairs) for _ in range(self.config.held_out_size)]
             for language in LANGUAGES:
-                out.update(
-                    {f"{key}_{language}_{pairs}": value for key, value in self._accuracy(scenes, language).items()}
-                )
-        return out
+                for key, value in self._accuracy(scenes, language).items():
+                    figures[f"{key}_{language}_{pairs}"] = value
+        return figures
 
     def save_samples(self, path: Path) -> None:
         """What the encoder reads off a few captions, as text."""
         rng = np.random.default_rng(2)
         lines = []
         for language in LANGUAGES * 4:
-            description = sample_description(rng)
-            text = caption(description, rng, language)
-            logits = self.module(*self.module.encoder.batch(self.module.encoder.tokenize([text])))
-            found = [
-                " ".join(
-                    names[int(logits[key][0, 0, place].argmax())]
-                    for key, names in (("size", SIZES), ("colour", COLOURS), ("material", MATERIALS), ("shape", SHAPES))
-                )
-                for place in range(MAX_OBJECTS)
-                if logits["present"][0, 0, place] > 0
-            ]
-            lines.append(f"{text}\n  → {'; '.join(found)}")
-        path.with_suffix(".txt").write_text("\n".join(lines) + "\n")
+            text = caption(sample_description(rng), rng, language)
+            lines.append(f"{text}\n  → {'; '.join(self._read(text))}\n")
+        path.with_suffix(".txt").write_text("".join(lines), encoding="utf-8")
+
+    def _read(self, text: str) -> list[str]:
+        """The objects of the first shot that a text is read to tell of."""
+        encoder = self.module.encoder
+        logits = self.module(*encoder.batch(encoder.tokenize([text])))
+        return [
+            " ".join(names[int(logits[key][0, 0, place].argmax())] for key, names in _LOOKS)
+            for place in range(MAX_OBJECTS)
+            if logits["present"][0, 0, place] > 0
+        ]
 
     def _accuracy(self, scenes: list[SceneDescription], language: Language) -> dict[str, float]:
         encoder = self.module.encoder
@@ -179,17 +184,19 @@ def write_caption(description: SceneDescription, rng: np.random.Generator, plain
 
 def _losses(logits: dict[str, Tensor], targets: SceneTargets) -> dict[str, Tensor]:
     there = targets.present.bool()
-    losses = {"present": F.binary_cross_entropy_with_logits(logits["present"].float(), targets.present)}
-    losses["events"] = F.binary_cross_entropy_with_logits(
+    losses = {
+        "present": functional.binary_cross_entropy_with_logits(logits["present"].float(), targets.present)
+    }
+    losses["events"] = functional.binary_cross_entropy_with_logits(
         logits["events"].float()[there], targets.events[there]
     )
     both = there[:, :, :, None] & there[:, :, None, :]
-    losses["relations"] = F.binary_cross_entropy_with_logits(
+    losses["relations"] = functional.binary_cross_entropy_with_logits(
         logits["relations"].float()[both], targets.relations[both]
     )
     for key in (*_OBJECT_CLASSES, *_SCENE_CLASSES):
         truth = getattr(targets, key)
-        losses[key] = F.cross_entropy(
+        losses[key] = functional.cross_entropy(
             logits[key].float().flatten(0, -2), truth.flatten(), ignore_index=ABSENT
         )
     return losses

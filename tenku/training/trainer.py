@@ -1,28 +1,33 @@
-"""One training loop for every stage: a task gives losses, the loop does the rest and can be killed at any moment.
+"""One training loop for every stage: a task gives losses, the loop does the rest; it may be killed any time.
 
-Every random number of a step comes from (seed, step, rank), so a run that is resumed goes on with the very numbers
-that it would have had. Under torchrun each rank draws its own clips and gradients are averaged.
+Every random number of a step comes from (seed, step, rank), so a run that is resumed goes on with the very
+numbers that it would have had. Under torchrun each rank draws its own clips and gradients are averaged.
 """
 
 import json
-import os
+import math
+import pickle
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
-from tenku.training.metrics import Progress, measure_matmul_peak
+from tenku.errors import UserError
+from tenku.media import remove_unfinished, replacing
+from tenku.training.distributed import any_rank, average_gradients, copy_from_first_rank, join_world
+from tenku.training.metrics import Display, TrainingProgress, measure_matmul_peak
 from tenku.training.muon import Muon
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class StepLoss:
-    """The loss of one step, what it was made from, and figures worth showing."""
+    """The loss of one step, the clips and floating-point operations behind it, and more figures to log."""
 
     loss: Tensor
     num_clips: int
@@ -33,8 +38,15 @@ class StepLoss:
 class Task(Protocol):
     """What a stage of training has to say to the loop."""
 
-    name: str
-    module: nn.Module
+    @property
+    def name(self) -> str:
+        """What the stage is called."""
+        ...
+
+    @property
+    def module(self) -> nn.Module:
+        """What is trained: its parameters that require gradients."""
+        ...
 
     def loss(self, step: int, generator: torch.Generator) -> StepLoss:
         """Loss of a batch drawn from `generator` alone."""
@@ -55,7 +67,10 @@ class Task(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainerConfig:
-    """Length, learning rates and pace of a run: warm-up, constant, then linear decay over the last part."""
+    """Length, learning rates and pace of a run: warm-up, constant, then linear decay over the last part.
+
+    Weight decay is for the matrices; `ema_decay` is that of the averaged weights, which are what is kept.
+    """
 
     num_steps: int
     muon_lr: float = 1.5e-3
@@ -83,27 +98,22 @@ class TrainerConfig:
 
 
 class Trainer:
-    """Trains one task in `directory`."""
+    """Trains one task in `directory`: `checkpoint.pt`, `metrics.jsonl` (a line a step) and `samples/`."""
 
     def __init__(self, task: Task, config: TrainerConfig, directory: Path) -> None:
         self.task = task
         self.config = config
         self.directory = directory
         self.step = 0
-        self.rank, self.world_size = _join_world()
-        named = [(name, p) for name, p in task.module.named_parameters() if p.requires_grad]
-        self.parameters = dict(named)
-        self.averages = {name: p.detach().clone().float() for name, p in named}
-        matrices = [p for name, p in named if task.uses_muon(name, p)]
-        chosen = {id(p) for p in matrices}
-        rest = [p for _, p in named if id(p) not in chosen]
-        self.optimizers: list[torch.optim.Optimizer] = []
-        if matrices:
-            self.optimizers.append(Muon(matrices, config.muon_lr, weight_decay=config.weight_decay))
-        if rest:
-            self.optimizers.append(torch.optim.AdamW(rest, config.adamw_lr, betas=(0.9, 0.95), weight_decay=0))
+        self.rank, self.world_size = join_world()
+        copy_from_first_rank(task.module.state_dict().values())
+        self.parameters = {name: p for name, p in task.module.named_parameters() if p.requires_grad}
+        self.averages = {name: p.detach().clone().float() for name, p in self.parameters.items()}
+        self.optimizers = self._make_optimizers()
         self._base_lrs = [[group["lr"] for group in o.param_groups] for o in self.optimizers]
         directory.mkdir(parents=True, exist_ok=True)
+        if self.rank == 0:
+            remove_unfinished(directory)
 
     @property
     def checkpoint_path(self) -> Path:
@@ -111,21 +121,28 @@ class Trainer:
         return self.directory / "checkpoint.pt"
 
     def resume(self) -> bool:
-        """Take up the newest checkpoint; False if there is none."""
+        """Take up the last checkpoint; False if there is none, a `UserError` if it is another model's."""
         if not self.checkpoint_path.exists():
             return False
-        state = torch.load(self.checkpoint_path, map_location="cpu", weights_only=True)
-        with torch.no_grad():
-            for name, parameter in self.parameters.items():
-                parameter.copy_(state["weights"][name])
-                self.averages[name].copy_(state["averages"][name])
-        for optimizer, values in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(values)
-        self.step = state["step"]
+        try:
+            state = torch.load(self.checkpoint_path, map_location="cpu", weights_only=True)
+            with torch.no_grad():
+                for name, parameter in self.parameters.items():
+                    parameter.copy_(state["weights"][name])
+                    self.averages[name].copy_(state["averages"][name])
+            for optimizer, values in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(values)
+            self.step = state["step"]
+        except (KeyError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise UserError(
+                f"{self.checkpoint_path} does not fit this model ({str(error).splitlines()[0]}); "
+                "start again in another folder."
+            ) from error
+        self._forget_lost_steps()
         return True
 
     def save(self) -> None:
-        """Write the checkpoint under a temporary name and put it in place."""
+        """Write the checkpoint; the one before stays until the new one is whole."""
         if self.rank:
             return
         state = {
@@ -135,24 +152,26 @@ class Trainer:
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "config": asdict(self.config),
         }
-        partial = self.checkpoint_path.with_suffix(".partial")
-        torch.save(state, partial)
-        os.replace(partial, self.checkpoint_path)
+        with replacing(self.checkpoint_path) as unfinished, unfinished.open("wb") as file:
+            torch.save(state, file)
 
     def run(self, stop: Callable[[], bool] = lambda: False) -> None:
         """Train until the last step, or until `stop` says so; the checkpoint is saved in both cases."""
-        peak = measure_matmul_peak()
+        config = self.config
+        if self.step >= config.num_steps:
+            return
         saved = time.monotonic()
-        with Progress(self.task.name, self.step, self.config.num_steps, peak, show=self.rank == 0) as progress:
-            while self.step < self.config.num_steps and not self._agree(stop()):
+        with Display(self.task.name, config.num_steps, show=self.rank == 0) as display:
+            progress = TrainingProgress(display, config.num_steps, measure_matmul_peak(), self.world_size)
+            while self.step < config.num_steps and not any_rank(stop()):
                 started = time.monotonic()
                 result, gradient_norm = self.train_step()
                 seconds = time.monotonic() - started
-                figures = progress.update(self.step, float(result.loss.detach()), result, seconds, self.world_size)
+                figures = progress.update(self.step, float(result.loss.detach()), result, seconds)
                 self._log({"step": self.step, "gradient_norm": gradient_norm, **figures, **result.figures})
-                if self.step % self.config.sample_steps == 0 or self.step == self.config.num_steps:
-                    self._look(progress)
-                if time.monotonic() - saved > self.config.checkpoint_seconds:
+                if self.step % config.sample_steps == 0 or self.step == config.num_steps:
+                    self._look(display)
+                if time.monotonic() - saved > config.checkpoint_seconds:
                     self.save()
                     saved = time.monotonic()
         self.save()
@@ -169,8 +188,13 @@ class Trainer:
         self.task.module.train()
         result = self.task.loss(self.step, generator)
         result.loss.backward()  # type: ignore[no-untyped-call]
-        self._average_gradients()
+        average_gradients(self.parameters.values())
         norm = float(nn.utils.clip_grad_norm_(self.parameters.values(), self.config.gradient_clip))
+        if not math.isfinite(norm):
+            raise UserError(
+                f"the gradient of {self.task.name}'s step {self.step} is not finite; the last checkpoint is "
+                "kept: go on from there with lower learning rates."
+            )
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -178,11 +202,10 @@ class Trainer:
         self._update_averages()
         return result, norm
 
-    def with_averages(self, action: Callable[[], Any]) -> Any:
+    def with_averages(self, action: Callable[[], T]) -> T:
         """The result of `action` while the averaged weights are in the module."""
         current = {name: p.detach().clone() for name, p in self.parameters.items()}
-        self._put(self.averages)
-        self.task.module.eval()
+        self.put_averages()
         try:
             with torch.no_grad():
                 return action()
@@ -195,17 +218,30 @@ class Trainer:
         self._put(self.averages)
         self.task.module.eval()
 
+    def _make_optimizers(self) -> list[torch.optim.Optimizer]:
+        config, parameters = self.config, self.parameters
+        matrices = [p for name, p in parameters.items() if self.task.uses_muon(name, p)]
+        chosen = {id(p) for p in matrices}
+        rest = [p for p in parameters.values() if id(p) not in chosen]
+        optimizers: list[torch.optim.Optimizer] = []
+        if matrices:
+            optimizers.append(Muon(matrices, config.muon_lr, weight_decay=config.weight_decay))
+        if rest:
+            optimizers.append(torch.optim.AdamW(rest, config.adamw_lr, betas=(0.9, 0.95), weight_decay=0))
+        return optimizers
+
     def _put(self, values: dict[str, Tensor]) -> None:
         with torch.no_grad():
             for name, parameter in self.parameters.items():
                 parameter.copy_(values[name])
 
-    def _look(self, progress: Progress) -> None:
+    def _look(self, display: Display) -> None:
+        """Log the figures of the averaged weights and save their samples."""
         if self.rank:
             return
         figures = self.with_averages(self.task.evaluate)
         self._log({"step": self.step, **figures})
-        progress.note(f"step {self.step}: " + ", ".join(f"{k} {v:.4g}" for k, v in figures.items()))
+        display.note(f"step {self.step}: " + ", ".join(f"{k} {v:.4g}" for k, v in figures.items()))
         path = self.directory / "samples" / f"{self.step:07d}.png"
         path.parent.mkdir(exist_ok=True)
         self.with_averages(lambda: self.task.save_samples(path))
@@ -216,36 +252,33 @@ class Trainer:
             list(self.averages.values()), [p.detach().float() for p in self.parameters.values()], 1 - decay
         )
 
-    def _average_gradients(self) -> None:
-        if self.world_size == 1:
-            return
-        for parameter in self.parameters.values():
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-            dist.all_reduce(parameter.grad)
-            parameter.grad /= self.world_size
-
-    def _agree(self, stop: bool) -> bool:
-        """All ranks stop when the first one wants to."""
-        if self.world_size == 1:
-            return stop
-        wish = torch.tensor(float(stop))
-        dist.all_reduce(wish, op=dist.ReduceOp.MAX)
-        return bool(wish.item())
-
     def _log(self, figures: dict[str, float]) -> None:
         if self.rank == 0:
-            with (self.directory / "metrics.jsonl").open("a") as file:
+            with self._metrics_path.open("a") as file:
                 file.write(json.dumps(figures) + "\n")
 
+    def _forget_lost_steps(self) -> None:
+        """Take out of the log what came after the checkpoint: those steps will be made and logged again."""
+        if self.rank or not self._metrics_path.exists():
+            return
+        lines = self._metrics_path.read_text().splitlines(keepends=True)
+        kept = [line for line in lines if (step := _step_of(line)) is not None and step <= self.step]
+        if kept != lines:
+            with replacing(self._metrics_path) as unfinished:
+                unfinished.write_text("".join(kept))
 
-def _join_world() -> tuple[int, int]:
-    """This process's rank and the number of processes, joining those that torchrun started."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        return 0, 1
-    if not dist.is_initialized():
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-    return dist.get_rank(), dist.get_world_size()
+    @property
+    def _metrics_path(self) -> Path:
+        return self.directory / "metrics.jsonl"
+
+
+def _step_of(line: str) -> int | None:
+    """The step of a line of the log; None if a kill has cut it off."""
+    try:
+        step: int = json.loads(line)["step"]
+    except ValueError:
+        return None
+    return step if line.endswith("\n") else None
 
 
 def is_matrix(name: str, parameter: nn.Parameter, ends: Iterable[str]) -> bool:

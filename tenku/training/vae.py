@@ -8,15 +8,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tenku.data.clips import Bucket, read_chunk
+from tenku.data.clips import Bucket, chunk_path, read_chunk
 from tenku.media import Video, contact_sheet, write_picture
 from tenku.training.trainer import StepLoss, is_matrix
-from tenku.vae import VideoAutoencoder
+from tenku.vae import VideoAutoencoder, from_pixels, to_pixels
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VaeTaskConfig:
-    """Batches and loss weights of the autoencoder's training."""
+    """Batches and loss weights of the autoencoder's training.
+
+    `crop` is pixels a side, a multiple of 8; `latent_noise` is the most that latents are shaken by, so that
+    the decoder bears with a denoiser's small errors.
+    """
 
     batch_size: int = 6
     crop: int = 64
@@ -36,45 +40,43 @@ class ClipFrames:
             read_chunk(directory, bucket, index).frames
             for bucket in buckets
             for index in range(bucket.num_chunks)
-            if (directory / bucket.name / f"{index:05d}.npy").exists()
+            if chunk_path(directory, bucket, index).exists()
         ]
         if not self.videos:
             raise ValueError(f"there are no clips in {directory}: simulate them first")
 
     def draw(self, batch: int, num_frames: int, crop: int | None, generator: torch.Generator) -> Tensor:
-        """(b 3 t h w) in [−1, 1]: runs of frames at random times and places; `crop` None takes whole pictures."""
+        """Runs of frames (b 3 t h w) in [−1, 1] from random times and places; `crop` None: whole pictures."""
 
         def below(limit: int) -> int:
             return int(torch.randint(limit, (), generator=generator))
 
-        out = []
-        size = None
+        runs = []
+        size: tuple[int, ...] | None = None
         for _ in range(batch):
-            chunk = self.videos[below(len(self.videos))]
-            if size is not None and crop is None and chunk.shape[2:4] != size:
-                chunk = next(video for video in self.videos if video.shape[2:4] == size)
-            size = chunk.shape[2:4]
-            start = below(chunk.shape[1] - num_frames + 1)
+            video = self.videos[below(len(self.videos))]
+            if size is not None and crop is None and video.shape[2:4] != size:
+                video = next(other for other in self.videos if other.shape[2:4] == size)
+            size = video.shape[2:4]
+            start = below(video.shape[1] - num_frames + 1)
             y, x = (0, 0) if crop is None else (8 * below((side - crop) // 8 + 1) for side in size)
             height, width = size if crop is None else (crop, crop)
-            out.append(
-                np.array(chunk[below(len(chunk)), start : start + num_frames, y : y + height, x : x + width])
-            )
-        frames = torch.from_numpy(np.stack(out)).permute(0, 4, 1, 2, 3)
-        if below(2):
-            frames = frames.flip(-1)
-        return frames.float() / 127.5 - 1
+            clip = video[below(len(video))]
+            runs.append(clip[start : start + num_frames, y : y + height, x : x + width])
+        frames = np.stack(runs)  # b t h w 3
+        return from_pixels(frames[:, :, :, ::-1] if below(2) else frames)
 
 
 class VaeTask:
-    """Reconstruct crops of clips: absolute and squared error, and those of their differences in space and time."""
+    """Reconstruct crops of clips: absolute and squared error, and that of differences in space and time."""
 
     name = "vae"
 
     def __init__(
         self, module: VideoAutoencoder, clips: ClipFrames, held_out: Tensor, config: VaeTaskConfig
     ) -> None:
-        self.module: VideoAutoencoder = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.module = module
         self.clips, self.held_out, self.config = clips, held_out, config
         for name, parameter in module.named_parameters():  # the latents stay what they are
             parameter.requires_grad_(not name.startswith(("linear_encode", "encoder")))
@@ -115,12 +117,12 @@ class VaeTask:
         clips = self.held_out[:4]
         decoded = reconstruct(self.module, clips)
         rows = [video for pair in zip(clips, decoded, strict=True) for video in pair]
-        write_picture(path, contact_sheet([Video(frames=to_frames(video), fps=16) for video in rows]))
+        write_picture(path, contact_sheet([Video(frames=to_pixels(video), fps=16) for video in rows]))
 
 
 @torch.no_grad()
 def reconstruct(vae: VideoAutoencoder, video: Tensor) -> Tensor:
-    """Encode and decode (b 3 t h w), as the sampler would."""
+    """Encode and decode clips (b 3 t h w) in bfloat16, as in training."""
     with torch.autocast("cpu", torch.bfloat16):
         latents = vae.encode(video)
         return vae.decode(latents.float()).float()
@@ -134,8 +136,3 @@ def psnr(squared_error: Tensor) -> float:
 def psnr_of(vae: VideoAutoencoder, clip: Tensor) -> float:
     """PSNR of one clip (3 t h w) against its round trip."""
     return psnr((reconstruct(vae, clip[None]) - clip).square().mean())
-
-
-def to_frames(video: Tensor) -> np.ndarray:
-    """(3 t h w) in [−1, 1] → (t h w 3) uint8."""
-    return ((video.permute(1, 2, 3, 0) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).numpy()
