@@ -12,7 +12,7 @@ from tenku.errors import UserError
 
 def train(
     recipe: Annotated[
-        str, typer.Argument(help="Which model to make; 'embedded' is the one in this package.")
+        str, typer.Argument(help="Which model to make: 'embedded', the one in this package, or 'tiny'.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Directory for checkpoints and samples.")],
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint in the directory.")] = False,

@@ -176,7 +176,7 @@ class VideoAutoencoder(nn.Module):
         tubelets = self._to_tubelets(video, first=state is None or not state.started)
         num = tubelets.shape[1]
         x = tubelets.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        latents = self.linear_encode(x).float()
+        latents: Tensor = self.linear_encode(x).float()
         if self.encoder:
             h = self.encoder_in(x)
             for index, block in enumerate(self.encoder):
@@ -277,7 +277,7 @@ class VideoAutoencoder(nn.Module):
 
     def _linear_frames(self, latents: Tensor) -> Tensor:
         """What the linear path makes of latents ((b t') c h w): folded frames ((b t) 48 2h 2w)."""
-        return rearrange(
+        frames: Tensor = rearrange(
             self.linear_decode(latents),
             "n (f k p q u v) h w -> (n f) (k u v) (h p) (w q)",
             f=self.config.temporal_compression,
@@ -286,16 +286,18 @@ class VideoAutoencoder(nn.Module):
             u=_FOLD,
             v=_FOLD,
         )
+        return frames
 
     def _upsample(self, features: Tensor) -> Tensor:
         """Features of latents ((b t') c h w) → features of folded frames ((b t) c 2h 2w)."""
-        return rearrange(
+        upsampled: Tensor = rearrange(
             self.to_frames(features),
             "n (f c p q) h w -> (n f) c (h p) (w q)",
             f=self.config.temporal_compression,
             p=self._cells,
             q=self._cells,
         )
+        return upsampled
 
 
 def _principal_components(rows: Tensor, number: int) -> tuple[Tensor, Tensor, Tensor]:
