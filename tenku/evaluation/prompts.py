@@ -36,7 +36,7 @@ SIZE: Final = 128
 FPS: Final = 16.0
 OBJECT_COUNTS: Final = MappingProxyType({1: 0.45, 2: 0.45, 3: 0.1})
 _PAIRS: Final[tuple[Pairs, ...]] = ("seen", "held_out")
-_NAMES: Final = {"en": "English", "zh": "Chinese", "seen": "seen", "held_out": "held out"}
+_NAMES: Final = {"en": "English", "zh": "Chinese", "seen": "seen", "held_out": "held-out"}
 _TRUE: Final = "true clips"
 _DECODED: Final = "true clips, decoded"
 _WRONG: Final = "other true clips"
@@ -90,7 +90,9 @@ def evaluate_judge(n: int, seed: int) -> Report:
         reading += time.process_time() - begun
         scored.append(_Scored(_TRUE, case.pairs, score(case.description, true), None))
     rows = [
-        row for pairs in _PAIRS for row in _rows(_of(scored, _TRUE, pairs), f"true clips | {_NAMES[pairs]}")
+        row
+        for pairs in _PAIRS
+        for row in _rows(_of(scored, _TRUE, pairs), f"true clips | {_NAMES[pairs]} pairs")
     ]
     return Report(
         suite="judge",
@@ -170,7 +172,7 @@ def _measure_rows(scored: Sequence[_Scored]) -> Iterator[Row]:
     for language in LANGUAGES:
         for pairs in _PAIRS:
             results = _of(scored, language, pairs)
-            group = f"prompts | {_NAMES[language]}, {_NAMES[pairs]}"
+            group = f"{_NAMES[language]} | {_NAMES[pairs]} pairs"
             yield from _rows(results, group, _of(scored, _TRUE, pairs))
 
 

@@ -35,8 +35,8 @@ def test_a_blurred_picture_is_less_sharp() -> None:
 def test_the_suite_scores_both_languages_against_the_floor(tiny_model: Path) -> None:
     report = evaluate(model=str(tiny_model), suite="prompts", n=2, seed=0)
     for language in ("English", "Chinese"):
-        for pairs in ("seen", "held out"):
-            row = report.row("colour and shape", f"prompts | {language}, {pairs}")
+        for pairs in ("seen", "held-out"):
+            row = report.row("colour and shape", f"{language} | {pairs} pairs")
             assert row.floor is not None
             assert row.low <= row.value <= row.high
     assert report.row("colour", "for comparison | true clips").value > 0.9
