@@ -53,7 +53,7 @@ class DenoiserConfig:
     @property
     def mlp_size(self) -> int:
         """Hidden width of the MLP, a multiple of 64."""
-        return round(self.hidden_size * self.mlp_ratio / 64) * 64
+        return max(1, round(self.hidden_size * self.mlp_ratio / 64)) * 64
 
     @property
     def patch_channels(self) -> int:

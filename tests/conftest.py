@@ -1,0 +1,62 @@
+"""Small networks with weights that do something: fresh ones are linear, or predict nothing."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from tenku.checkpoint import Model
+
+
+@pytest.fixture(scope="session")
+def randomised() -> "Callable[[nn.Module], nn.Module]":
+    """Give every weight of a module a random value."""
+    import torch
+
+    def randomise(module: "nn.Module") -> "nn.Module":
+        generator = torch.Generator().manual_seed(7)
+        with torch.no_grad():
+            for parameter in module.parameters():
+                parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+        return module.eval().requires_grad_(False)
+
+    return randomise
+
+
+@pytest.fixture
+def tiny_model(randomised: "Callable[[nn.Module], nn.Module]") -> "Model":
+    """A model of a few thousand random weights that knows a few words."""
+    import torch
+
+    from tenku.checkpoint import Model, SamplingDefaults
+    from tenku.denoiser import Denoiser, DenoiserConfig
+    from tenku.text import TextEncoder, TextEncoderConfig
+    from tenku.vae import VideoAutoencoder, VideoAutoencoderConfig
+
+    torch.manual_seed(0)
+    vae = VideoAutoencoder(
+        VideoAutoencoderConfig(
+            latent_channels=4, decoder_width=8, decoder_depth=1, frame_width=8, frame_depth=1
+        )
+    )
+    text_encoder = TextEncoder(
+        TextEncoderConfig(
+            vocabulary=("a", "ball", "falls", "red", "红", "球"), hidden_size=16, depth=1, num_heads=2
+        )
+    )
+    denoiser = Denoiser(
+        DenoiserConfig(
+            latent_channels=4,
+            text_size=16,
+            hidden_size=32,
+            depth=2,
+            num_heads=2,
+            channel_std=(1.0, 2.0, 0.5, 1.5),
+        )
+    )
+    for module in (vae, text_encoder, denoiser):
+        randomised(module)
+    return Model(vae, text_encoder, denoiser, SamplingDefaults(num_inference_steps=2))

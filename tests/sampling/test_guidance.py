@@ -1,0 +1,55 @@
+import pytest
+import torch
+from torch import Tensor
+
+from tenku.checkpoint import Model
+from tenku.sampling import Guidance, guided_velocity, stack_texts
+from tenku.text import TextConditioning
+
+LATENTS = torch.randn(1, 4, 2, 4, 4, generator=torch.Generator().manual_seed(0))
+
+
+def level(sigma: float) -> Tensor:
+    return torch.full((1, 2, 4, 4), sigma)
+
+
+def texts(model: Model) -> tuple[TextConditioning, TextConditioning]:
+    return model.text_encoder.encode(["a red ball falls"]), model.text_encoder.encode([""])
+
+
+def unguided(model: Model, text: TextConditioning, sigma: float) -> Tensor:
+    velocity: Tensor = model.denoiser(LATENTS, level(sigma), text.tokens, text.mask)
+    return velocity
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.5, 1.0])
+def test_scale_one_is_no_guidance(tiny_model: Model, sigma: float) -> None:
+    positive, negative = texts(tiny_model)
+    found = guided_velocity(tiny_model.denoiser, LATENTS, level(sigma), positive, negative, Guidance(scale=1))
+    assert torch.equal(found, unguided(tiny_model, positive, sigma))
+
+
+def test_guidance_leads_away_from_the_negative_text(tiny_model: Model) -> None:
+    positive, negative = texts(tiny_model)
+    found = guided_velocity(tiny_model.denoiser, LATENTS, level(0.5), positive, negative, Guidance(scale=3))
+    with_text, without = unguided(tiny_model, positive, 0.5), unguided(tiny_model, negative, 0.5)
+    assert not torch.allclose(with_text, without, atol=1e-3)
+    assert torch.allclose(found, without + 3 * (with_text - without), atol=1e-5)
+
+
+@pytest.mark.parametrize(("sigma", "guided"), [(0.24, False), (0.25, True), (0.75, True), (0.76, False)])
+def test_outside_the_interval_there_is_none(tiny_model: Model, sigma: float, guided: bool) -> None:
+    positive, negative = texts(tiny_model)
+    guidance = Guidance(scale=3, interval=(0.25, 0.75))
+    found = guided_velocity(tiny_model.denoiser, LATENTS, level(sigma), positive, negative, guidance)
+    assert torch.allclose(found, unguided(tiny_model, positive, sigma), atol=1e-5) != guided
+
+
+def test_texts_are_padded_to_the_longer(tiny_model: Model) -> None:
+    positive, negative = texts(tiny_model)
+    registers = tiny_model.text_encoder.config.num_registers
+    both = stack_texts(negative, positive)
+    assert both.tokens.shape == (2, registers + 4, 16)
+    assert both.mask.tolist() == [[True] * registers + [False] * 4, [True] * (registers + 4)]
+    assert torch.equal(both.tokens[0, :registers], negative.tokens[0, :registers])
+    assert torch.equal(both.tokens[1], positive.tokens[0])
