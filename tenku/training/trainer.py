@@ -134,9 +134,9 @@ class Trainer:
                 optimizer.load_state_dict(values)
             self.step = state["step"]
         except (KeyError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise UserError(
-                f"{self.checkpoint_path} does not fit this model ({str(error).splitlines()[0]}); "
-                "start again in another folder."
+                f"{self.checkpoint_path} does not fit this model ({reason}); start again in another folder."
             ) from error
         self._forget_lost_steps()
         return True

@@ -69,7 +69,7 @@ class ObjectDescription:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Relation:
-    """`first` stands `kind` of `second` as the camera of the first frame sees them, clearly enough to say so."""
+    """`first` stands `kind` of `second`, clearly enough to say so, for the camera of the first frame."""
 
     kind: RelationKind
     first: int

@@ -1,0 +1,111 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tenku.data.clips import Bucket, chunk_path, make_chunk, make_clips, read_chunk
+from tenku.data.latents import encode_clips, encode_frames, latent_path, load_latents
+from tenku.vae import VideoAutoencoder, VideoAutoencoderConfig
+from tenku.worlds import simulate_clip
+
+CLIP = Bucket(name="clip", num_frames=5, height=32, width=48, num_clips=4, first_seed=90, clips_per_chunk=2)
+PICTURE = Bucket(
+    name="picture", num_frames=1, height=32, width=32, num_clips=2, first_seed=70, clips_per_chunk=2
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    assert list(make_clips(folder / "clips", [PICTURE, CLIP], workers=1)) == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def vae() -> VideoAutoencoder:
+    torch.manual_seed(0)
+    return VideoAutoencoder(VideoAutoencoderConfig(latent_channels=4)).requires_grad_(False)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_chunks_hold_the_clips_of_their_seeds(folder: Path) -> None:
+    chunk = read_chunk(folder / "clips", CLIP, 1)
+    for place, seed in enumerate((92, 93)):
+        clip = simulate_clip(seed, num_frames=5, height=32, width=48)
+        assert np.array_equal(chunk.frames[place], clip.frames)
+        assert chunk.descriptions[place] == clip.description
+
+
+def test_a_killed_run_goes_on_to_the_same_files(folder: Path, tmp_path: Path) -> None:
+    make_chunk(tmp_path, CLIP, 1)
+    (tmp_path / "clip" / ".00000.npy.0123abcd.partial").write_bytes(b"half a chunk")
+    (tmp_path / "clip" / "00000.json").write_text("[]")  # frames come last: without them a chunk is not there
+    assert list(make_clips(tmp_path, [PICTURE, CLIP], workers=1)) == [(1, 3), (2, 3), (3, 3)]
+    assert files(tmp_path) == files(folder / "clips")
+    assert list(make_clips(tmp_path, [PICTURE, CLIP], workers=1)) == [(3, 3)]
+
+
+def test_leaving_early_keeps_what_is_finished(tmp_path: Path) -> None:
+    for done, _ in make_clips(tmp_path, [CLIP], workers=1):
+        if done == 1:
+            break
+    assert chunk_path(tmp_path, CLIP, 0).exists()
+    assert not chunk_path(tmp_path, CLIP, 1).exists()
+
+
+def test_latents_are_encoded_plain_and_mirrored(folder: Path, vae: VideoAutoencoder, tmp_path: Path) -> None:
+    clips = folder / "clips"
+    assert list(encode_clips(vae, clips, tmp_path, [CLIP])) == [(0, 2), (1, 2), (2, 2)]
+    bucket = load_latents(clips, tmp_path, CLIP)
+    assert bucket is not None
+    assert bucket.shape == (2, 4, 6)
+    frames = read_chunk(clips, CLIP, 1).frames
+    assert torch.allclose(encode_frames(vae, frames), torch.tensor(bucket.chunks[1][0]).float(), atol=1e-3)
+    mirrored = encode_frames(vae, frames[:, :, :, ::-1])
+    assert torch.allclose(mirrored, torch.tensor(bucket.chunks[1][1]).float(), atol=1e-3)
+
+    before = latent_path(tmp_path, CLIP, 0).stat().st_mtime_ns
+    latent_path(tmp_path, CLIP, 1).unlink()
+    list(encode_clips(vae, clips, tmp_path, [CLIP, PICTURE]))
+    assert latent_path(tmp_path, CLIP, 0).stat().st_mtime_ns == before
+    assert latent_path(tmp_path, PICTURE, 0).exists()
+
+
+def test_draws_are_clips_with_their_descriptions(folder: Path, vae: VideoAutoencoder, tmp_path: Path) -> None:
+    list(encode_clips(vae, folder / "clips", tmp_path, [CLIP]))
+    bucket = load_latents(folder / "clips", tmp_path, CLIP)
+    assert bucket is not None
+    latents, descriptions = bucket.draw(40, torch.Generator().manual_seed(0))
+    again, _ = bucket.draw(40, torch.Generator().manual_seed(0))
+    assert latents.shape == (40, 4, 2, 4, 6)
+    assert torch.equal(latents, again)
+    known = {}
+    for index, description in enumerate(bucket.descriptions):
+        for flip in (0, 1):
+            known[torch.tensor(bucket.chunks[index // 2][flip, index % 2]).float().numpy().tobytes()] = (
+                description.mirrored() if flip else description
+            )
+    found = [known[clip.numpy().tobytes()] for clip in latents]
+    assert found == descriptions
+    assert len({clip.numpy().tobytes() for clip in latents}) == 8
+
+
+def test_some_chunks_or_none(folder: Path, vae: VideoAutoencoder, tmp_path: Path) -> None:
+    clips = folder / "clips"
+    assert load_latents(clips, tmp_path, CLIP) is None
+    list(encode_clips(vae, clips, tmp_path, [CLIP]))
+    first, rest = load_latents(clips, tmp_path, CLIP, stop=1), load_latents(clips, tmp_path, CLIP, first=1)
+    assert first is not None
+    assert rest is not None
+    assert len(first.descriptions) == len(rest.descriptions) == 2
+    assert first.descriptions != rest.descriptions
+    assert load_latents(clips, tmp_path, CLIP, stop=0) is None
+
+
+def test_buckets_are_whole_chunks() -> None:
+    with pytest.raises(ValueError, match="multiple of 32, not 33"):
+        Bucket(name="odd", num_frames=1, height=32, width=32, num_clips=33, first_seed=0)
