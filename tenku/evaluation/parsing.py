@@ -14,6 +14,8 @@ from tenku.worlds.vocabulary import COLOURS, SHAPES, Colour, Shape
 Floats: TypeAlias = NDArray[np.float64]
 Bools: TypeAlias = NDArray[np.bool_]
 
+_SURE: Final = 0.83  # mean probability of being a thing, in the better frames; what shadows never reach
+_BETTER: Final = 0.75  # quantile over frames
 _REACH: Final = 13.0  # pixels from the densest vote within which votes mean the same middle
 _SAME_MIDDLE: Final = 11.0  # pixels; a weak second colour so near to a strong one is a part of it
 _WEAK: Final = 0.34  # of the strong one's cells
@@ -71,6 +73,7 @@ class _Found:
     cells: Bools  # h w
     colour: Floats  # votes
     shape: Floats
+    sure: float = 1.0  # mean probability that its cells are things
 
     @property
     def size(self) -> int:
@@ -92,6 +95,10 @@ class _Track:
         shares: Floats = total / total.sum()
         return shares
 
+    def is_sure(self) -> bool:
+        """Whether the judge was sure in its better frames: neither a shadow nor the faintest of ghosts."""
+        return bool(np.quantile([found.sure for found in self.found], _BETTER) >= _SURE)
+
     def expected(self, frame: int) -> Floats:
         """Where the object should be by now if it went on for a while as it did."""
         last = self.found[-1].centre
@@ -107,7 +114,7 @@ def parse_video(frames: NDArray[np.uint8], judge: Judge, fps: float = 16.0) -> P
     found = [instances for labels in judge.look(view) for instances in find_objects(labels)]
     height, width = view.shape[1:3]
     luma = view.float().mean(-1)[:, ::CELL, ::CELL].numpy()
-    tracks = [track for track in follow(found) if _is_seen(track, height, width) >= 2]
+    tracks = [track for track in follow(found) if _is_seen(track, height, width) >= 2 and track.is_sure()]
     counts = [_is_seen(track, height, width) >= MIN_SEEN_FRAMES * len(view) for track in tracks]
     objects = [_as_object(track, luma, height, width) for track in tracks]
     lasting = [track for track, counted in zip(tracks, counts, strict=True) if counted]
@@ -128,13 +135,13 @@ def find_objects(labels: Labels) -> list[list[_Found]]:
     """The objects in each of n frames."""
     colours = labels.colour.softmax(1).permute(0, 2, 3, 1).numpy()
     shapes = labels.shape.softmax(1).permute(0, 2, 3, 1).numpy()
-    things = (labels.thing > 0).numpy()
+    things = labels.thing.sigmoid().numpy()
     offsets = labels.offset.permute(0, 2, 3, 1).numpy()
     return [_find(*frame) for frame in zip(things, colours, shapes, offsets, strict=True)]
 
 
-def _find(thing: Bools, colour: Floats, shape: Floats, offset: Floats) -> list[_Found]:
-    rows, columns = np.nonzero(thing)
+def _find(thing: Floats, colour: Floats, shape: Floats, offset: Floats) -> list[_Found]:
+    rows, columns = np.nonzero(thing > 0.5)
     middles = np.stack([columns, rows], 1) * CELL + offset[rows, columns]
     said = colour[rows, columns].argmax(1)
     found: list[_Found] = []
@@ -146,7 +153,10 @@ def _find(thing: Bools, colour: Floats, shape: Floats, offset: Floats) -> list[_
                 break
             found.append(_gather(thing.shape, rows, columns, middles, colour, shape, remaining[near]))
             remaining = remaining[~near]
-    return _merged(found)
+    merged = _merged(found)
+    for whole in merged:
+        whole.sure = float(thing[whole.cells].mean())
+    return merged
 
 
 def _densest(middles: Floats) -> Bools:
@@ -158,8 +168,7 @@ def _densest(middles: Floats) -> Bools:
     for _ in range(2):  # a step or two uphill
         near: Bools = ((middles - start) ** 2).sum(1) < _REACH**2
         start = middles[near].mean(0)
-    near = ((middles - start) ** 2).sum(1) < _REACH**2
-    return np.asarray(near)
+    return np.asarray(((middles - start) ** 2).sum(1) < _REACH**2)
 
 
 def _gather(

@@ -157,7 +157,7 @@ def is_constant(video: ParsedVideo) -> bool:
 
 
 def _persists(thing: ParsedObject, video: ParsedVideo, index: int | None) -> bool:
-    frames = np.flatnonzero(thing.seen).tolist()
+    frames = np.flatnonzero(~np.isnan(thing.centre[:, 0])).tolist()
     first, last = frames[0], frames[-1]
     if first > 0 and not _at_edge(thing, first):
         return False

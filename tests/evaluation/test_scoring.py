@@ -125,6 +125,7 @@ def test_the_count_is_constant_unless_something_comes_or_goes_in_the_middle(
 def test_an_object_may_be_hidden_behind_one_that_it_touches() -> None:
     hidden = thing("blue", x=0.1)
     hidden.seen[8:14] = False
+    hidden.centre[8:14] = np.nan
     assert not is_constant(video(thing(), hidden))
     assert is_constant(video(thing(), hidden, touching=slice(6, 9)))
 
