@@ -17,7 +17,9 @@ def loaded_after(code: str) -> set[str]:
     return set(ended.stdout.split())
 
 
-@pytest.mark.parametrize("module", ["tenku", "tenku.cli", "tenku.cli.app", "tenku.timeline.request"])
+@pytest.mark.parametrize(
+    "module", ["tenku", "tenku.cli", "tenku.cli.app", "tenku.timeline", "tenku.timeline.request"]
+)
 def test_nothing_heavy_is_imported_for_help_and_mistakes(module: str) -> None:
     assert loaded_after(f"import {module}") == set()
 
