@@ -38,7 +38,7 @@ class TrueEye:
 @pytest.fixture(scope="session")
 def clips() -> list[SimulatedClip]:
     torch.set_num_threads(1)
-    return [simulate_clip(70_000_000 + i, world=world_of("held_out"), with_truth=True) for i in range(24)]
+    return [simulate_clip(70_000_000 + i, world=world_of("held_out"), with_truth=True) for i in range(16)]
 
 
 @pytest.fixture(scope="session")
@@ -59,6 +59,9 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = TextEncoder(
         TextEncoderConfig(vocabulary=("a", "red", "ball"), hidden_size=32, depth=1, num_heads=2)
     )
-    denoiser = Denoiser(DenoiserConfig(text_size=32, hidden_size=32, depth=1, num_heads=2))
+    channels = vae.config.latent_channels
+    denoiser = Denoiser(
+        DenoiserConfig(latent_channels=channels, text_size=32, hidden_size=32, depth=1, num_heads=2)
+    )
     save_model(folder, Model(vae, text, denoiser, SamplingDefaults(num_inference_steps=2)))
     return folder

@@ -10,10 +10,10 @@ from tenku.worlds.vocabulary import HELD_OUT_PAIRS
 
 
 def test_cases_are_the_same_for_the_same_seed_and_take_pairs_in_turn() -> None:
-    first, again, other = (list(draw_cases(4, seed)) for seed in (0, 0, 1))
+    first, again, other = (list(draw_cases(2, seed)) for seed in (0, 0, 1))
     assert [case.description for case in first] == [case.description for case in again]
     assert [case.description for case in first] != [case.description for case in other]
-    assert [case.pairs for case in first] == ["seen", "held_out"] * 2
+    assert [case.pairs for case in first] == ["seen", "held_out"]
     for case in first:
         shown = {(thing.colour, thing.shape) for thing in case.description.objects}
         assert bool(shown & HELD_OUT_PAIRS) == (case.pairs == "held_out")
