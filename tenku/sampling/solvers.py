@@ -1,8 +1,8 @@
 """Solvers of the flow from noise to latents: plain functions of (velocity_fn, timeline, noise, sigmas).
 
-`velocity_fn(noisy_latents, level)` gives the velocity at a noise level per position (b t h w). `sigmas`
-falls from 1 to 0; a solver takes len(sigmas) − 1 steps. Positions whose floor is below the global level
-wait there.
+`velocity_fn(noisy_latents, level)` gives the velocity at a noise level per position (b t h w) or per frame
+(b t 1 1). `sigmas` falls from 1 to 0; a solver takes len(sigmas) − 1 steps. Positions whose floor is below
+the global level wait there.
 """
 
 from collections.abc import Callable, Sequence

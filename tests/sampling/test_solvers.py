@@ -36,7 +36,7 @@ def double(seed: int) -> Tensor:
 
 
 def timeline(floor: Tensor | float = 1.0) -> Timeline:
-    floors = torch.ones(1, 3, 2, 2, dtype=torch.float64) * floor
+    floors = torch.ones(1, 3, 1, 1, dtype=torch.float64) * floor
     return Timeline(double(5), floors, ())
 
 
@@ -53,6 +53,15 @@ def test_the_error_falls_with_the_order(solver: Solver, order: int, shift: float
     for coarse, fine in pairwise(errors):
         assert order - 0.1 < math.log2(coarse / fine) < order + 0.6
     assert errors[-1] < (0.05, 0.001)[order - 1]
+
+
+@pytest.mark.parametrize("solver", [euler, multistep])
+def test_a_floor_per_frame_is_one_per_position(solver: Solver) -> None:
+    floor = torch.tensor([0.0, 0.3, 1.0], dtype=torch.float64)[None, :, None, None]
+    per_frame, per_position = timeline(floor), timeline(floor.expand(1, 3, 2, 2))
+    sigmas = shifted_sigmas(5, 3.0)
+    found = [solver(exact_velocity, canvas, double(0), sigmas) for canvas in (per_frame, per_position)]
+    assert torch.equal(*found)
 
 
 @pytest.mark.parametrize("solver", [euler, multistep])

@@ -9,7 +9,7 @@ LATENTS = torch.randn(1, 2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
 @pytest.mark.parametrize(
     ("floor", "spans", "sentence"),
     [
-        (torch.ones(1, 3, 4, 4), (), r"must have shape \(1, 3, 4, 5\), not \(1, 3, 4, 4\)"),
+        (torch.ones(1, 3, 4, 4), (), r"must have shape \(1, 3, 4, 5\) or \(1, 3, 1, 1\), not \(1, 3, 4, 4\)"),
         (torch.full((1, 3, 4, 5), 1.1), (), "between 0 .keep. and 1 .generate."),
         (torch.full((1, 3, 4, 5), -0.1), (), "between 0 .keep. and 1 .generate."),
         (torch.full((1, 3, 4, 5), torch.nan), (), "between 0 .keep. and 1 .generate."),
@@ -44,7 +44,7 @@ def test_it_starts_as_noisy_as_its_floor() -> None:
 
 def test_text_to_video_knows_nothing_but_its_prompt() -> None:
     timeline = text_to_video("a ball", (2, 4, 9, 8, 8))
-    assert (timeline.noise_floor == 1).all()
+    assert torch.equal(timeline.level(0.7), torch.full((2, 9, 1, 1), 0.7))
     assert timeline.prompts == (PromptSpan("a ball", 0, 9),)
     noise = torch.randn(2, 4, 9, 8, 8)
     assert torch.equal(timeline.start(noise), noise)
