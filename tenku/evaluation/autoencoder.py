@@ -31,20 +31,19 @@ def evaluate_vae(model: str, n: int, seed: int) -> Report:
     vae = load_model(model).vae
     first = FIRST_SEED + seed * SEEDS_PER_RUN
     scores = [_scores(vae, _clip(first + index)) for index in range(n)]
-    psnrs, moving, still, ssims = zip(*scores, strict=True)
-    config = vae.config
+    names = ("PSNR", "PSNR of moving pixels", "PSNR of still pixels")
+    *psnrs, ssims = zip(*scores, strict=True)
     rows = (
-        Row.of_mean("PSNR", psnrs, "dB", ROUNDING_PSNR),
-        Row.of_mean(
-            "PSNR of moving pixels", [value for value in moving if not math.isnan(value)], "dB", ROUNDING_PSNR
-        ),
-        Row.of_mean(
-            "PSNR of still pixels", [value for value in still if not math.isnan(value)], "dB", ROUNDING_PSNR
+        *(
+            Row.of_mean(name, known, "dB", ROUNDING_PSNR)
+            for name, values in zip(names, psnrs, strict=True)
+            if (known := [value for value in values if not math.isnan(value)])
         ),
         Row.of_mean("SSIM", ssims, "", 1.0),
         _exact("chunked − whole, encoding", chunked_encoding_difference(vae, _clip(first))),
         _exact("chunked − whole, decoding", chunked_decoding_difference(vae, _clip(first))),
     )
+    config = vae.config
     compression = config.tubelet_size / config.latent_channels
     return Report(
         suite="vae",

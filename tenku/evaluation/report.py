@@ -132,9 +132,21 @@ def _table(rows: Sequence[Row]) -> Table:
     for group in groups:
         table.add_column(group.split(" | ")[-1], justify="right", no_wrap=True)
     cells = {(row.name, row.group): _cell(row) for row in rows}
-    for name in dict.fromkeys(row.name for row in rows):
+    for name in _order([[row.name for row in rows if row.group == group] for group in groups]):
         table.add_row(name, *(cells.get((name, group), Text("–", style="dim")) for group in groups))
     return table
+
+
+def _order(lists: Sequence[Sequence[str]]) -> list[str]:
+    """All names, each after the one that it follows in its own list."""
+    merged: list[str] = []
+    for names in lists:
+        place = 0
+        for name in names:
+            if name not in merged:
+                merged.insert(place, name)
+            place = merged.index(name) + 1
+    return merged
 
 
 def _plain_table(rows: Sequence[Row], group: str) -> Table:

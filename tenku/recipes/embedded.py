@@ -132,7 +132,7 @@ def embedded() -> EmbeddedRecipe:
         ),
         text_task=TextTaskConfig(),
         text_training=TrainerConfig(
-            num_steps=600, muon_lr=1.5e-3, adamw_lr=1e-3, ema_decay=0.99, decay_share=0.4
+            num_steps=1_900, muon_lr=1.5e-3, adamw_lr=1e-3, ema_decay=0.99, decay_share=0.4
         ),
         denoiser=DenoiserConfig(latent_channels=48, text_size=256, hidden_size=384, depth=6, num_heads=3),
         denoiser_task=DenoiserTaskConfig(
@@ -149,7 +149,7 @@ def embedded() -> EmbeddedRecipe:
             noise_levels=NoiseLevels(logit_mean=1.0, logit_std=1.3),
         ),
         denoiser_training=TrainerConfig(
-            num_steps=6_000, muon_lr=1.5e-3, adamw_lr=6e-4, ema_decay=0.998, decay_share=0.25
+            num_steps=20_000, muon_lr=2e-3, adamw_lr=6e-4, ema_decay=0.995, decay_share=0.25
         ),
     )
 

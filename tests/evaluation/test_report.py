@@ -2,7 +2,7 @@ import pytest
 from rich.console import Console
 
 from tenku.evaluation import Report, Row
-from tenku.evaluation.report import mean_interval, wilson_interval
+from tenku.evaluation.report import _order, mean_interval, wilson_interval
 
 
 @pytest.mark.parametrize(
@@ -77,3 +77,7 @@ def test_a_terminal_shows_every_figure_with_its_interval_n_and_floor(report: Rep
     ):
         assert part in text
     assert "…" not in text.replace("“of …”", "")
+
+
+def test_a_measure_that_a_group_lacks_keeps_its_place() -> None:
+    assert _order([["a", "b", "d"], ["a", "c", "d"], ["e", "d"]]) == ["e", "a", "c", "b", "d"]
