@@ -63,6 +63,7 @@ def test_a_run_in_two_parts_is_the_run_in_one(tmp_path: Path) -> None:
     assert (tmp_path / "whole" / "checkpoint.pt").stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_as_if_nothing_had_been(tmp_path: Path) -> None:
     folder = tmp_path / "killed"
     with subprocess.Popen(
