@@ -26,7 +26,14 @@ def start(folder: Path, body: str) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=_hear_all_signals,
     )
+
+
+def _hear_all_signals() -> None:
+    """Under nohup, and in some background jobs, processes start deaf to what is tested here."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def interrupt(process: "subprocess.Popen[str]", number: int = signal.SIGINT) -> tuple[int, str]:
