@@ -2,7 +2,7 @@
 
 import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,7 +76,7 @@ class DenoiserTask:
         self.shares = torch.tensor([config.bucket_shares[b.bucket.name] for b in self.buckets])
         for bucket in self.buckets:  # all tables before anything is compiled, which guards on what there is
             module.rotary(self._grid(bucket.shape), module.patch_in.weight)
-        self.predict = torch.compile(module, dynamic=False) if config.compiled and can_compile() else module
+        self.predict = compiled(module, len(self.buckets)) if config.compiled and can_compile() else module
 
     def loss(self, step: int, generator: torch.Generator) -> StepLoss:
         """Flow loss over a batch of one bucket."""
@@ -166,6 +166,14 @@ class DenoiserTask:
         """Tokens in each direction for latents of (t h w)."""
         (t, h, w), (p, q, r) = shape, self.module.config.patch_size
         return t // p, h // q, w // r
+
+
+def compiled(module: nn.Module, num_shapes: int) -> Callable[..., Tensor]:
+    """A module compiled for each of so many shapes; past its limit torch would go on uncompiled, silently."""
+    limits = torch._dynamo.config
+    limits.recompile_limit = max(limits.recompile_limit, num_shapes + 1)
+    function: Callable[..., Tensor] = torch.compile(module, dynamic=False)
+    return function
 
 
 def can_compile() -> bool:
