@@ -42,7 +42,7 @@ def tiny() -> EmbeddedRecipe:
             compiled=False,
             sample_grids=((3, 8, 8), (1, 8, 8)),
         ),
-        denoiser_training=_training(400, muon_lr=3e-3, adamw_lr=1.5e-3),
+        denoiser_training=_training(1_000, muon_lr=3e-3, adamw_lr=1.5e-3),
     )
 
 
