@@ -1,6 +1,6 @@
 """A video read back into objects: found in each frame, followed over time, named by all frames' votes."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -19,6 +19,8 @@ _BETTER: Final = 0.75  # quantile over frames
 _REACH: Final = 13.0  # pixels from the densest vote within which votes mean the same middle
 _SAME_MIDDLE: Final = 11.0  # pixels; a weak second colour so near to a strong one is a part of it
 _WEAK: Final = 0.34  # of the strong one's cells
+_DOUBT: Final = 0.03  # of the votes of a part that are for the whole's colour
+_MOST: Final = 16  # objects looked at in one frame, the largest
 _MIN_CELLS: Final = 5
 _MARGIN: Final = 64  # pixels outside the frame in which a middle may lie
 _BIN: Final = 3  # pixels
@@ -71,29 +73,32 @@ class _Found:
 
     centre: Floats
     cells: Bools  # h w
+    size: int
     colour: Floats  # votes
     shape: Floats
     sure: float = 1.0  # mean probability that its cells are things
 
     @property
-    def size(self) -> int:
-        return int(self.cells.sum())
+    def radius(self) -> float:
+        """Of a disc of its size."""
+        return CELL * float(np.sqrt(self.size / np.pi))
 
 
-@dataclass(slots=True)
 class _Track:
-    frames: list[int] = field(default_factory=list)
-    found: list[_Found] = field(default_factory=list)
+    """One object in the frames where it was found, and the votes of all of them on its colour and shape."""
+
+    def __init__(self, frame: int, found: _Found) -> None:
+        self.frames = [frame]
+        self.found = [found]
+        self.colour = found.colour.copy()
+        self.shape = found.shape.copy()
 
     def add(self, frame: int, found: _Found) -> None:
+        """Go on with what was found in a later frame."""
         self.frames.append(frame)
         self.found.append(found)
-
-    def votes(self, name: str) -> Floats:
-        """Shares of the votes on colour or shape in all frames so far."""
-        total = np.sum([getattr(found, name) for found in self.found], axis=0)
-        shares: Floats = total / total.sum()
-        return shares
+        self.colour += found.colour
+        self.shape += found.shape
 
     def is_sure(self) -> bool:
         """Whether the judge was sure in its better frames: neither a shadow nor the faintest of ghosts."""
@@ -186,25 +191,38 @@ def _gather(
     return _Found(
         centre=np.median(middles[chosen], axis=0),
         cells=cells,
+        size=len(chosen),
         colour=colour[r, c].sum(0),
         shape=shape[r, c].sum(0),
     )
 
 
 def _merged(found: list[_Found]) -> list[_Found]:
-    """Highlights and edges that were given another colour go to the object whose middle they share."""
+    """The largest objects; parts go to the larger one to which they belong."""
     kept: list[_Found] = []
     for part in sorted(found, key=lambda item: -item.size):
         for whole in kept:
-            near = float(np.hypot(*(part.centre - whole.centre))) < _SAME_MIDDLE
-            if near and part.size < _WEAK * whole.size:
+            if _belongs(part, whole):
                 whole.cells |= part.cells
+                whole.size += part.size
                 whole.colour += part.colour
                 whole.shape += part.shape
                 break
         else:
             kept.append(part)
-    return kept
+    return kept[:_MOST]
+
+
+def _belongs(part: _Found, whole: _Found) -> bool:
+    """Whether a smaller part is no object: a highlight or a shaded side that was given another colour.
+
+    It shares the middle of the whole, or lies within it and its colour is in doubt.
+    """
+    distance = float(np.hypot(*(part.centre - whole.centre)))
+    if part.size > _WEAK * whole.size or distance > max(_SAME_MIDDLE, whole.radius):
+        return False
+    doubt = part.colour[whole.colour.argmax()] / part.colour.sum()
+    return bool(distance < _SAME_MIDDLE or doubt > _DOUBT)
 
 
 # --- over time ---------------------------------------------------------------------------------------------
@@ -230,24 +248,27 @@ def follow(found: list[list[_Found]]) -> list[_Track]:
                 taken.add(j)
         for j, instance in enumerate(instances):
             if j not in taken:
-                tracks.append(_Track([frame], [instance]))
+                tracks.append(_Track(frame, instance))
     return tracks
 
 
 def _cost(track: _Track, frame: int, found: _Found) -> float:
     """0 for the same thing where it is expected; beyond _TOO_FAR it is another one."""
     away = frame - track.frames[-1] - 1
-    distance = float(np.hypot(*(found.centre - track.expected(frame)))) / (_PACE * (1 + _PATIENCE * away))
-    colour = 1 - _likeness(track.votes("colour"), found.colour)
-    shape = 1 - _likeness(track.votes("shape"), found.shape)
+    # After a bounce or a hit it is nearer to where it was than to where it was going.
+    ways = found.centre - np.stack([track.expected(frame), track.found[-1].centre])
+    distance = float(np.hypot(ways[:, 0], ways[:, 1]).min()) / (_PACE * (1 + _PATIENCE * away))
+    colour = 1 - _likeness(track.colour, found.colour)
+    shape = 1 - _likeness(track.shape, found.shape)
     # Little is known of the shape of what is only just coming into the frame.
     certain = min(found.size, track.found[-1].size) / 60
-    return distance + 2 * colour + 0.6 * shape * min(certain, 1.0)
+    size = abs(float(np.log(found.size / track.found[-1].size)))
+    return distance + 2 * colour + 0.6 * shape * min(certain, 1.0) + 0.2 * size
 
 
-def _likeness(shares: Floats, votes: Floats) -> float:
-    """1 for the same distribution, 0 for distributions that have nothing in common."""
-    return float(np.sqrt(shares * votes / votes.sum()).sum())
+def _likeness(votes: Floats, others: Floats) -> float:
+    """1 for votes in the same proportions, 0 for votes that have nothing in common."""
+    return float(np.sqrt(votes * others).sum() / np.sqrt(votes.sum() * others.sum()))
 
 
 # --- results -----------------------------------------------------------------------------------------------
@@ -275,7 +296,7 @@ def _as_object(track: _Track, luma: NDArray[np.float32], height: int, width: int
         box[frame, 2:] = _in_frame(CELL * (columns[-1] + 1), CELL * rows[0], height, width)
         if frame:
             change[frame] = np.abs(luma[frame] - luma[frame - 1])[found.cells].mean()
-    colour, shape = track.votes("colour"), track.votes("shape")
+    colour, shape = track.colour / track.colour.sum(), track.shape / track.shape.sum()
     return ParsedObject(
         colour=COLOURS[int(colour.argmax())],
         shape=SHAPES[int(shape.argmax())],

@@ -52,7 +52,7 @@ def test_discs_that_cross_keep_their_names() -> None:
     frames = [[(20 + 4 * t, 60, 0), (100 - 4 * t, 64, 3)] for t in range(20)]
     tracks = follow(find_objects(discs([[*map(tuple, shown)] for shown in frames])))  # type: ignore[arg-type]
     assert len(tracks) == 2
-    assert {int(track.votes("colour").argmax()) for track in tracks} == {0, 3}
+    assert {int(track.colour.argmax()) for track in tracks} == {0, 3}
 
 
 def test_what_was_hidden_for_a_while_is_the_same_object() -> None:
