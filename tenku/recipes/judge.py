@@ -26,7 +26,7 @@ def train_judge(
     stop = _stop_after(minutes)
     config = task_config or JudgeTaskConfig()
     trainer_config = TrainerConfig(
-        num_steps=steps or 2400, muon_lr=2e-3, adamw_lr=1e-3, ema_decay=0.995, sample_steps=400
+        num_steps=steps or 2000, muon_lr=2e-3, adamw_lr=1e-3, ema_decay=0.995, sample_steps=400
     )
     torch.manual_seed(trainer_config.seed)
     judge = Judge(JudgeConfig())
