@@ -27,7 +27,7 @@ MEASURES: Final = (
     "spins",
     "direction",
 )
-_MAX_MATCHED: Final = 7  # largest objects among which named ones are looked for
+_SPARE: Final = 1  # object more than named, among which named ones are looked for: the largest ones
 _AT_EDGE: Final = 0.05  # half pictures from the frame's edge where something may come and go
 
 
@@ -47,7 +47,8 @@ class Check:
 def score(description: SceneDescription, video: ParsedVideo) -> tuple[Check, ...]:
     """Everything that the description (of one shot) lets one ask.
 
-    Named objects are matched one to one with found ones so that most colours and shapes agree, and among
+    Named objects are matched one to one with found ones (the largest, one more than named: fragments of every
+    colour must not make a video right) so that most colours and shapes agree, and among
     equal matches most events; colour, shape and events of a named object without a match are wrong. "count":
     as many objects as named are seen in a tenth of the frames or more. "count constant": see `is_constant`.
     "event": every event on its own; "comes in" does not ask for the side: "direction" does. "rests" and
@@ -77,7 +78,7 @@ def match_objects(description: SceneDescription, video: ParsedVideo) -> list[int
     """For every named object the found one that it is taken for."""
     named = description.objects
     by_size = sorted(range(len(video.objects)), key=lambda i: -video.objects[i].area.sum())
-    candidates: list[int | None] = [*by_size[:_MAX_MATCHED], *[None] * len(named)]
+    candidates: list[int | None] = [*by_size[: len(named) + _SPARE], *[None] * len(named)]
     looks = np.array([[_alike(thing, video, i) for i in candidates] for thing in named])
     best: tuple[float, list[int | None]] = (-1.0, [None] * len(named))
     for choice in permutations(range(len(candidates)), len(named)):

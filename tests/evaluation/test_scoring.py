@@ -68,6 +68,15 @@ def test_objects_are_matched_so_that_most_agrees() -> None:
     assert match_objects(description, video()) == [None, None]
 
 
+def test_a_crowd_of_fragments_does_not_make_a_video_right() -> None:
+    colours: list[Colour] = ["blue", "green", "yellow", "grey", "red"]
+    crowd = [
+        replace(thing(colour, x=0.1 * i), area=np.full(T, 0.05 - 0.01 * i))
+        for i, colour in enumerate(colours)
+    ]
+    assert answers(scene(named("red", "sphere")), video(*crowd))["colour"] == [False]
+
+
 def test_twins_are_told_apart_by_what_they_do() -> None:
     description = scene(named("red", "cube", Event(kind="falls")), named("red", "cube", Event(kind="rests")))
     falling = thing("red", "cube", y=np.linspace(1.5, -0.5, T))
