@@ -1,4 +1,5 @@
-"""prompt → video: a timeline is laid out, text is encoded, sampling integrates, the VAE decodes a stream."""
+"""prompt → video: a timeline is laid out, text is encoded, tracks are planned, sampling integrates, the VAE
+decodes a stream."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,9 @@ from torch import Tensor
 from tenku.checkpoint import Model, keep_freed_memory, load_model
 from tenku.media import Frame, Video
 from tenku.sampling import Guidance, guided_velocity, multistep, shifted_sigmas
-from tenku.timeline import GenerationRequest, Timeline, padded_num_frames, text_to_video
+from tenku.text import TextConditioning
+from tenku.timeline import GenerationRequest, Timeline, Tracks, padded_num_frames, text_to_video
+from tenku.timeline.tracks import tracks_of_plan
 from tenku.vae import to_pixels
 
 __all__ = ["GenerationRequest", "GenerationResult", "OnProgress", "TextToVideoPipeline"]
@@ -33,6 +36,14 @@ class GenerationResult:
     ignored_words: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ReadText:
+    """What a video should show and what it should not."""
+
+    positive: TextConditioning
+    negative: TextConditioning
+
+
 class TextToVideoPipeline:
     """Turns requests into video with one loaded model, of which it takes charge."""
 
@@ -48,10 +59,15 @@ class TextToVideoPipeline:
         """The pipeline of "embedded" or of a model folder; a `UserError` if there is none."""
         return cls(load_model(place))
 
-    def __call__(self, request: GenerationRequest, on_progress: OnProgress | None = None) -> GenerationResult:
-        """The whole video of a request."""
+    def __call__(
+        self,
+        request: GenerationRequest,
+        on_progress: OnProgress | None = None,
+        tracks: Tracks | None = None,
+    ) -> GenerationResult:
+        """The whole video of a request, along these tracks or, without any, along planned ones."""
         seconds: dict[str, float] = {}
-        frames = list(self.stream(request, on_progress, seconds))
+        frames = list(self.stream(request, on_progress, seconds, tracks))
         video = Video(frames=np.stack(frames), fps=request.fps)
         return GenerationResult(video, seconds, self.ignored_words(request))
 
@@ -61,12 +77,16 @@ class TextToVideoPipeline:
         request: GenerationRequest,
         on_progress: OnProgress | None = None,
         seconds_by_stage: dict[str, float] | None = None,
+        tracks: Tracks | None = None,
     ) -> Iterator[Frame]:
         """Frames (h w 3) of a request as the decoder makes them; the seconds taken are added up by stage."""
         seconds = {} if seconds_by_stage is None else seconds_by_stage
         progress = on_progress or (lambda stage, done, total: None)
         timeline = self.lay_out(request)
-        latents = self.sample(request, timeline, seconds, progress)
+        text = self.read(request, timeline, seconds)
+        if tracks is None:
+            tracks = self.plan(request, timeline, text, seconds)
+        latents = self.sample(request, timeline, text, tracks, seconds, progress)
         left, total = request.num_frames, timeline.num_latent_frames
         chunks = self.model.vae.decode_chunks(torch.split(latents, DECODE_CHUNK, dim=2))
         for done in range(DECODE_CHUNK, total + DECODE_CHUNK, DECODE_CHUNK):
@@ -84,23 +104,53 @@ class TextToVideoPipeline:
         shape = (1, vae.latent_channels, vae.num_latent_frames(padded), height, width)
         return text_to_video(request.prompt, shape)
 
+    def read(self, request: GenerationRequest, timeline: Timeline, seconds: dict[str, float]) -> ReadText:
+        """What the prompts of a timeline say, and what a request wants to be led away from."""
+        with _timed(seconds, "text"), self._precision():
+            encode = self.model.text_encoder.encode
+            return ReadText(
+                encode([span.prompt for span in timeline.prompts]), encode([request.negative_prompt])
+            )
+
+    def plan(
+        self, request: GenerationRequest, timeline: Timeline, text: ReadText, seconds: dict[str, float]
+    ) -> Tracks | None:
+        """What moves where, from a request's prompt and seed; None if the model does not plan."""
+        planner, config = self.model.planner, self.model.denoiser.config.tracks
+        if planner is None or config is None:
+            return None
+        shape = (1, config.channels, timeline.num_latent_frames, planner.config.named_rows, 1)
+        told = text.positive.first(self.model.text_encoder.config.num_registers)
+        with _timed(seconds, "plan"), self._precision():
+            plan = multistep(
+                lambda noisy, level: planner(noisy, level, told.tokens, told.mask),
+                text_to_video(request.prompt, shape),
+                torch.randn(shape, generator=torch.Generator().manual_seed(request.seed)),
+                shifted_sigmas(self.model.sampling.planner_steps, 1.0),
+            )
+        return tracks_of_plan(plan, config).spread(request.width / request.height)
+
     def sample(
-        self, request: GenerationRequest, timeline: Timeline, seconds: dict[str, float], progress: OnProgress
+        self,
+        request: GenerationRequest,
+        timeline: Timeline,
+        text: ReadText,
+        tracks: Tracks | None,
+        seconds: dict[str, float],
+        progress: OnProgress,
     ) -> Tensor:
-        """Latents (b c t h w) of a timeline, from the request's prompts, seed and way of sampling."""
+        """Latents (b c t h w) of a timeline, from the request's seed and way of sampling."""
         defaults = self.model.sampling
-        with _timed(seconds, "text"):
-            positive = self.model.text_encoder.encode([span.prompt for span in timeline.prompts])
-            negative = self.model.text_encoder.encode([request.negative_prompt])
         scale = defaults.guidance_scale if request.guidance_scale is None else request.guidance_scale
         guidance = Guidance(scale=scale, interval=defaults.guidance_interval)
         steps = request.num_inference_steps or defaults.num_inference_steps
+        packed = None if tracks is None else tracks.packed(self.model.vae.config.temporal_compression)
         generator = torch.Generator().manual_seed(request.seed)
         noise = torch.randn(timeline.latents.shape, generator=generator)
         with _timed(seconds, "denoise"), self._precision():
             return multistep(
                 lambda noisy, level: guided_velocity(
-                    self.model.denoiser, noisy, level, positive, negative, guidance
+                    self.model.denoiser, noisy, level, text.positive, text.negative, guidance, packed
                 ),
                 timeline,
                 noise,

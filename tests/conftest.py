@@ -28,11 +28,11 @@ def randomised() -> "Callable[[nn.Module], nn.Module]":
 
 @pytest.fixture
 def tiny_model(randomised: "Callable[[nn.Module], nn.Module]") -> "Model":
-    """A model of a few thousand random weights that knows a few words."""
+    """A model of a few thousand random weights that knows a few words and plans first."""
     import torch
 
     from tenku.checkpoint import Model, SamplingDefaults
-    from tenku.denoiser import Denoiser, DenoiserConfig
+    from tenku.denoiser import Denoiser, DenoiserConfig, TrackConfig
     from tenku.text import TextEncoder, TextEncoderConfig
     from tenku.vae import VideoAutoencoder, VideoAutoencoderConfig
 
@@ -47,6 +47,18 @@ def tiny_model(randomised: "Callable[[nn.Module], nn.Module]") -> "Model":
             vocabulary=("a", "ball", "falls", "red", "红", "球"), hidden_size=16, depth=1, num_heads=2
         )
     )
+    tracks = TrackConfig(look_sizes=(3, 2), frames_per_latent=4, hidden_size=16)
+    planner = Denoiser(
+        DenoiserConfig(
+            latent_channels=tracks.channels,
+            text_size=16,
+            hidden_size=16,
+            depth=1,
+            num_heads=2,
+            patch_size=(1, 1, 1),
+            named_rows=3,
+        )
+    )
     denoiser = Denoiser(
         DenoiserConfig(
             latent_channels=4,
@@ -55,8 +67,24 @@ def tiny_model(randomised: "Callable[[nn.Module], nn.Module]") -> "Model":
             depth=2,
             num_heads=2,
             channel_std=(1.0, 2.0, 0.5, 1.5),
+            tracks=tracks,
         )
     )
-    for module in (vae, text_encoder, denoiser):
+    for module in (vae, text_encoder, planner, denoiser):
         randomised(module)
-    return Model(vae, text_encoder, denoiser, SamplingDefaults(num_inference_steps=2))
+    planner.patch_out.bias[0] = -3.0  # so that there is something in its plans
+    sampling = SamplingDefaults(num_inference_steps=2, planner_steps=3)
+    return Model(vae, text_encoder, planner, denoiser, sampling)
+
+
+@pytest.fixture
+def planless_model(tiny_model: "Model") -> "Model":
+    """The same without a planner, and with a denoiser that knows no tracks."""
+    from dataclasses import replace
+
+    from tenku.denoiser import Denoiser
+
+    denoiser = Denoiser(replace(tiny_model.denoiser.config, tracks=None))
+    denoiser.load_state_dict(tiny_model.denoiser.state_dict(), strict=False)
+    denoiser.eval().requires_grad_(False)
+    return replace(tiny_model, planner=None, denoiser=denoiser)

@@ -9,16 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from tenku.checkpoint import load_model
-from tenku.denoiser import DenoiserConfig
+from tenku.checkpoint import Model, load_model
+from tenku.denoiser import Denoiser, DenoiserConfig
 from tenku.errors import UserError
 from tenku.media import read_video, write_video
 from tenku.pipeline import GenerationRequest, TextToVideoPipeline
 from tenku.recipes import EmbeddedRecipe, embedded, follow, tiny
 from tenku.recipes import run as run_recipe
-from tenku.recipes.embedded import clips, pictures
+from tenku.recipes.embedded import TRACKS, clips, pictures, sketches
 from tenku.training.metrics import OutOfTimeError
+from tenku.training.planner import PlannerTaskConfig
 from tenku.vae import VideoAutoencoderConfig
 
 
@@ -30,6 +32,7 @@ def smallest() -> EmbeddedRecipe:
         buckets=(
             pictures("picture", 32, 32, 4, 100, clips_per_chunk=2),
             clips("clip", 5, 32, 32, 4, 200, clips_per_chunk=2),
+            replace(sketches("sketch", 5, 256, 500), num_clips=4, clips_per_chunk=2),
         ),
         held_out=clips("held_out", 5, 32, 32, 1, 300, clips_per_chunk=1),
         vae=VideoAutoencoderConfig(
@@ -38,14 +41,17 @@ def smallest() -> EmbeddedRecipe:
         vae_task=replace(recipe.vae_task, batch_size=2, crop=16, num_frames=5),
         text_encoder=replace(recipe.text_encoder, hidden_size=16, depth=1),
         text_task=replace(recipe.text_task, batch_size=4, held_out_size=2),
-        denoiser=DenoiserConfig(latent_channels=6, text_size=16, hidden_size=32, depth=1, num_heads=2),
-        denoiser_task=replace(
-            recipe.denoiser_task,
-            tokens_per_step=32,
-            held_out_batch=2,
-            sample_grids=((2, 4, 4),),
-            sample_prompts=("a red ball",),
+        planner=replace(recipe.planner, text_size=16, hidden_size=16, depth=1),
+        planner_task=replace(recipe.planner_task, batch_size=2, held_out_batch=2, num_steps=2),
+        denoiser=DenoiserConfig(
+            latent_channels=6,
+            text_size=16,
+            hidden_size=32,
+            depth=1,
+            num_heads=2,
+            tracks=replace(TRACKS, hidden_size=8),
         ),
+        denoiser_task=replace(recipe.denoiser_task, tokens_per_step=32, held_out_batch=2, num_samples=2),
     )
 
 
@@ -57,11 +63,20 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_stage_leaves_its_folder(output: Path) -> None:
-    assert sorted(os.listdir(output)) == ["clips", "denoiser", "latents", "model", "text", "vae"]
+    assert sorted(os.listdir(output)) == [
+        "clips",
+        "denoiser",
+        "latents",
+        "model",
+        "planner",
+        "text",
+        "vae",
+    ]
     assert sorted(os.listdir(output / "model")) == ["config.json", "model.safetensors"]
-    for stage in ("vae", "text", "denoiser"):
+    for stage in ("vae", "text", "planner", "denoiser"):
         assert {"checkpoint.pt", "metrics.jsonl", "samples"} <= set(os.listdir(output / stage))
     assert not list(output.rglob("*.partial"))
+    assert sorted(os.listdir(output / "latents")) == ["clip", "picture"]  # sketches have no pixels to encode
 
 
 def test_the_model_holds_what_made_it(output: Path) -> None:
@@ -94,6 +109,114 @@ def test_a_finished_run_resumes_to_the_same_model(output: Path) -> None:
         assert torch.equal(value, saved[name])  # small tensors are saved as they are
 
 
+def same(one: nn.Module, two: nn.Module) -> bool:
+    """Whether two networks of one shape have the same weights."""
+    values = two.state_dict()
+    return all(torch.equal(value, values[name]) for name, value in one.state_dict().items())
+
+
+def without_tracks(model: Model) -> Model:
+    """A model as they were before there were plans."""
+    denoiser = Denoiser(replace(model.denoiser.config, tracks=None))
+    denoiser.load_state_dict(model.denoiser.state_dict(), strict=False)
+    return replace(model, planner=None, denoiser=denoiser.eval().requires_grad_(False))
+
+
+def test_a_model_to_start_from_is_taken_over(output: Path, tmp_path: Path) -> None:
+    start = load_model(output)
+    model = follow(smallest(), tmp_path / "run", workers=1, start=start, stages=("clips",))
+    assert model.planner is not None
+    assert start.planner is not None
+    assert same(model.vae, start.vae)
+    assert same(model.text_encoder, start.text_encoder)
+    assert same(model.planner, start.planner)
+    assert same(model.denoiser, start.denoiser)
+    assert model.denoiser.config == start.denoiser.config
+    assert model.sampling == smallest().sampling
+    assert sorted(os.listdir(tmp_path / "run")) == ["clips", "model", "vae"]  # nothing was trained
+
+
+def test_only_the_stages_that_are_named_are_followed(output: Path, tmp_path: Path) -> None:
+    start = load_model(output)
+    run = tmp_path / "run"
+    model = follow(smallest(), run, steps=2, workers=1, start=start, stages=("clips", "planner"))
+    assert model.planner is not None
+    assert start.planner is not None
+    assert not same(model.planner, start.planner)
+    assert same(model.denoiser, start.denoiser)
+    assert same(model.text_encoder, start.text_encoder)
+    assert sorted(os.listdir(run)) == ["clips", "model", "planner", "vae"]
+
+    # What that run has made stays while another stage is followed, though it starts from the same model.
+    more = {"start": start, "stages": ("latents", "denoiser"), "resume": True}
+    later = follow(smallest(), run, steps=2, workers=1, **more)  # type: ignore[arg-type]
+    assert later.planner is not None
+    assert same(later.planner, model.planner)
+    assert not same(later.denoiser, start.denoiser)
+    assert same(load_model(run).denoiser, later.denoiser)
+
+
+def test_a_model_without_tracks_can_be_started_from(output: Path, tmp_path: Path) -> None:
+    start = without_tracks(load_model(output))
+    model = follow(smallest(), tmp_path, steps=1, workers=1, start=start, stages=("clips", "planner"))
+    assert model.planner is not None
+    assert model.denoiser.tracks_in is not None
+    known = start.denoiser.state_dict()
+    assert all(
+        torch.equal(value, known[name])
+        for name, value in model.denoiser.state_dict().items()
+        if name in known
+    )
+    assert not model.denoiser.tracks_in.out.weight.any()  # it starts by doing what it did
+    latents, text = torch.randn(1, 6, 2, 4, 4), torch.randn(1, 3, 16)
+    tracks = torch.ones(1, TRACKS.channels, 2, 2)
+    level = torch.tensor([0.5])
+    assert torch.equal(
+        model.denoiser(latents, level, text, None, tracks), start.denoiser(latents, level, text)
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "network"),
+    [
+        ({"vae": VideoAutoencoderConfig(latent_channels=6)}, "autoencoder"),
+        ({"text_encoder": replace(smallest().text_encoder, depth=2)}, "text encoder"),
+        (
+            {
+                "text_encoder": replace(
+                    smallest().text_encoder, vocabulary=("ball", *smallest().text_encoder.vocabulary[1:])
+                )
+            },
+            "text encoder",
+        ),
+        ({"planner": replace(smallest().planner, depth=2)}, "planner"),
+        ({"denoiser": replace(smallest().denoiser, hidden_size=48)}, "denoiser"),
+        ({"denoiser": replace(smallest().denoiser, tracks=replace(TRACKS, hidden_size=9))}, "denoiser"),
+    ],
+)
+def test_a_model_of_another_shape_is_no_start(
+    output: Path, tmp_path: Path, change: dict[str, object], network: str
+) -> None:
+    recipe = replace(smallest(), **change)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=f"the {network} of the model to start from has another shape"):
+        follow(recipe, tmp_path / "run", workers=1, start=load_model(output))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("stages", "sentence"),
+    [
+        (("planner",), "the stage planner needs the clips, which are not in .*; follow the stage clips too"),
+        (("clips", "denoiser"), "the stage denoiser needs the latents, .*; follow the stage latents too"),
+        (("text",), "the stage text needs the clips"),
+    ],
+)
+def test_stages_that_lack_what_they_need(tmp_path: Path, stages: tuple[str, ...], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        follow(smallest(), tmp_path / "run", workers=1, stages=stages)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_folder_that_holds_a_run_is_not_started_over(output: Path) -> None:
     with pytest.raises(UserError, match="go on with --resume, or choose another folder"):
         follow(smallest(), output)
@@ -110,11 +233,25 @@ def test_unknown_recipes_are_named(tmp_path: Path) -> None:
         run_recipe("huge", tmp_path, resume=False, minutes=None, steps=None)
 
 
+def test_unknown_stages_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as raised:
+        run_recipe("tiny", tmp_path / "run", resume=False, minutes=None, steps=None, stages=("vae", "dream"))
+    assert str(raised.value) == (
+        "there is no stage 'dream'; there is clips, vae, text, planner, latents, denoiser."
+    )
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_embedded_recipe_fits_together() -> None:
     recipe = embedded()
     assert sum(recipe.denoiser_task.bucket_shares.values()) == pytest.approx(1)
-    assert {bucket.name for bucket in recipe.buckets} == set(recipe.denoiser_task.bucket_shares)
-    assert [recipe.num_kept_back(bucket) for bucket in recipe.buckets] == [1, 0, 0, 1, 0, 0, 0]
+    assert sum(recipe.planner_task.bucket_shares.values()) == pytest.approx(1)
+    assert {bucket.name for bucket in recipe.filmed} == set(recipe.denoiser_task.bucket_shares)
+    sketched = {bucket.name for bucket in recipe.buckets if bucket.sketches}
+    assert sketched < set(recipe.planner_task.bucket_shares)
+    assert not sketched & {bucket.name for bucket in recipe.moving}
+    assert [recipe.num_kept_back(bucket) for bucket in recipe.filmed] == [1, 0, 0, 1, 0, 0, 0]
+    assert recipe.vae.temporal_compression == TRACKS.frames_per_latent
     spans = sorted(
         (bucket.first_seed, bucket.first_seed + bucket.num_clips)
         for bucket in (*recipe.buckets, recipe.held_out)
@@ -122,6 +259,7 @@ def test_the_embedded_recipe_fits_together() -> None:
     assert all(first[1] <= second[0] for first, second in pairwise(spans))
     shortened = recipe.shortened(20)
     assert shortened.denoiser_training == replace(recipe.denoiser_training, num_steps=20)
+    assert shortened.planner_training == replace(recipe.planner_training, num_steps=20)
     assert recipe.shortened(None) is recipe
 
 
@@ -132,6 +270,9 @@ def test_the_embedded_recipe_fits_together() -> None:
         ({"buckets": (pictures("picture", 32, 32, 256, 0), clips("other", 5, 32, 32, 32, 0))}, "no buckets"),
         ({"vae": VideoAutoencoderConfig(latent_channels=3)}, "the same latent_channels"),
         ({"denoiser": DenoiserConfig(latent_channels=48, text_size=3)}, "text encoder's hidden_size"),
+        ({"denoiser": replace(tiny().denoiser, tracks=None)}, "the tracks that the denoiser takes"),
+        ({"planner": replace(tiny().planner, latent_channels=3)}, "the tracks that the denoiser takes"),
+        ({"planner_task": PlannerTaskConfig(bucket_shares={"sky": 1.0})}, "'sky'.* no buckets"),
     ],
 )
 def test_recipes_that_do_not_fit_together(wrong: dict[str, object], sentence: str) -> None:

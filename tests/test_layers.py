@@ -29,4 +29,4 @@ def test_reading_and_writing_video_needs_no_torch() -> None:
 
 
 def test_workers_that_simulate_need_no_torch() -> None:
-    assert "torch" not in loaded_after("import tenku.data")
+    assert "torch" not in loaded_after("import tenku.data, tenku.data.clips")

@@ -1,4 +1,5 @@
 import time
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -8,11 +9,28 @@ import torch
 from tenku.checkpoint import Model
 from tenku.errors import UserError
 from tenku.pipeline import GenerationRequest, TextToVideoPipeline
+from tenku.timeline import Tracks
 
 
 @pytest.fixture
 def pipeline(tiny_model: Model) -> TextToVideoPipeline:
     return TextToVideoPipeline(tiny_model)
+
+
+def by_hand(num_frames: int = 5) -> Tracks:
+    """A thing that moves to the right, and another that stays."""
+    boxes = torch.tensor([[-0.5, 0.2, 0.4, 0.6, 0.1], [0.5, 0.0, 0.3, 0.3, -0.1]]).repeat(1, num_frames, 1, 1)
+    boxes[0, :, 0, 0] = torch.linspace(-0.5, 0.5, num_frames)
+    looks = torch.tensor([[[1.0, 0, 0, 0, 1], [0, 0, 1, 1, 0]]])
+    return Tracks(boxes, looks, torch.ones(1, 2))
+
+
+def planned(pipeline: TextToVideoPipeline, request: GenerationRequest) -> Tracks:
+    timeline = pipeline.lay_out(request)
+    with torch.inference_mode():
+        tracks = pipeline.plan(request, timeline, pipeline.read(request, timeline, {}), {})
+    assert tracks is not None
+    return tracks
 
 
 def ask(
@@ -66,7 +84,9 @@ def test_decoding_in_chunks_is_decoding_at_once(pipeline: TextToVideoPipeline) -
     video = pipeline(request).video.frames
     timeline = pipeline.lay_out(request)
     with torch.inference_mode():
-        latents = pipeline.sample(request, timeline, {}, lambda stage, done, total: None)
+        text = pipeline.read(request, timeline, {})
+        tracks = pipeline.plan(request, timeline, text, {})
+        latents = pipeline.sample(request, timeline, text, tracks, {}, lambda stage, done, total: None)
         with torch.autocast("cpu", pipeline.dtype, enabled=pipeline.dtype != torch.float32):
             whole = pipeline.model.vae.decode(latents)
     pixels = ((whole[0].float().permute(1, 2, 3, 0) + 1) * 127.5).numpy()
@@ -82,6 +102,57 @@ def test_steps_and_guidance_are_the_model_s_unless_asked(pipeline: TextToVideoPi
     assert not np.array_equal(pipeline(ask(guidance_scale=0.0)).video.frames, plain)
 
 
+def test_a_plan_lasts_as_long_as_the_video(pipeline: TextToVideoPipeline) -> None:
+    for num_frames, padded in ((1, 1), (5, 5), (32, 33), (33, 33)):
+        tracks = planned(pipeline, ask(num_frames=num_frames))
+        assert tracks.boxes.shape == (1, padded, 3, 5)
+        assert tracks.boxes.isfinite().all()
+        assert set(tracks.present.flatten().tolist()) <= {0.0, 1.0}
+
+
+def test_a_plan_is_of_its_prompt_and_seed(pipeline: TextToVideoPipeline) -> None:
+    request = ask(num_frames=9)
+    first, again = planned(pipeline, request), planned(pipeline, request)
+    assert first.present.any()
+    assert torch.equal(first.boxes, again.boxes)
+    assert torch.equal(first.looks, again.looks)
+    for other in (ask(num_frames=9, seed=1), ask("红球", num_frames=9)):
+        assert not torch.allclose(first.boxes, planned(pipeline, other).boxes, atol=1e-3)
+    square = planned(pipeline, ask(num_frames=9, width=32))
+    assert torch.allclose(first.boxes[..., 0], 1.5 * square.boxes[..., 0])  # 48 by 32
+    assert torch.equal(first.boxes[..., 1:], square.boxes[..., 1:])
+
+
+def test_the_video_follows_the_plan(pipeline: TextToVideoPipeline) -> None:
+    request = ask(num_frames=9)
+    frames = pipeline(request).video.frames
+    tracks = planned(pipeline, request)
+    assert np.array_equal(pipeline(request, tracks=tracks).video.frames, frames)
+    assert not np.array_equal(pipeline(request, tracks=tracks.mirrored()).video.frames, frames)
+
+
+def test_given_tracks_are_followed_rather_than_planned(pipeline: TextToVideoPipeline) -> None:
+    result = pipeline(ask(), tracks=by_hand())
+    assert list(result.seconds_by_stage) == ["text", "denoise", "decode"]
+    assert not np.array_equal(result.video.frames, pipeline(ask()).video.frames)
+    assert not np.array_equal(result.video.frames, pipeline(ask(), tracks=by_hand().mirrored()).video.frames)
+    assert np.array_equal(np.stack(list(pipeline.stream(ask(), tracks=by_hand()))), result.video.frames)
+
+
+def test_a_model_without_a_planner_follows_given_tracks(tiny_model: Model) -> None:
+    pipeline = TextToVideoPipeline(replace(tiny_model, planner=None))
+    unplanned = pipeline(ask())
+    assert list(unplanned.seconds_by_stage) == ["text", "denoise", "decode"]
+    assert not np.array_equal(pipeline(ask(), tracks=by_hand()).video.frames, unplanned.video.frames)
+
+
+def test_a_model_that_knows_no_tracks_places_things_itself(planless_model: Model) -> None:
+    pipeline = TextToVideoPipeline(planless_model)
+    first, again, other = (pipeline(ask(seed=seed)).video.frames for seed in (0, 0, 1))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
 def test_words_that_it_does_not_know_are_named(pipeline: TextToVideoPipeline) -> None:
     result = pipeline(ask("a red zebra falls, красный", num_frames=1))
     assert result.ignored_words == ("zebra", "красный")
@@ -95,7 +166,7 @@ def test_progress_rises_to_the_end_of_each_stage(pipeline: TextToVideoPipeline) 
     assert [(done, total) for stage, done, total in told if stage == "decode"] == [(4, 9), (8, 9), (9, 9)]
     stages = [stage for stage, _, _ in told]
     assert stages == sorted(stages, key=["denoise", "decode"].index)
-    assert list(result.seconds_by_stage) == ["text", "denoise", "decode"]
+    assert list(result.seconds_by_stage) == ["text", "plan", "denoise", "decode"]
     assert all(seconds > 0 for seconds in result.seconds_by_stage.values())
 
 

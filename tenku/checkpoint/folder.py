@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from tenku.denoiser import Denoiser, DenoiserConfig
+from tenku.denoiser import Denoiser, DenoiserConfig, TrackConfig
 from tenku.errors import UserError
 from tenku.media import replacing
 from tenku.text import TextEncoder, TextEncoderConfig
@@ -31,14 +31,16 @@ class SamplingDefaults:
     guidance_scale: float = 3.0
     guidance_interval: tuple[float, float] = (0.15, 0.95)
     shift: float = 3.0
+    planner_steps: int = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """The three networks of a text-to-video model and how to sample them."""
+    """The networks of a text-to-video model and how to sample them; not every model plans first."""
 
     vae: VideoAutoencoder
     text_encoder: TextEncoder
+    planner: Denoiser | None
     denoiser: Denoiser
     sampling: SamplingDefaults = field(default_factory=SamplingDefaults)
     training: dict[str, Any] = field(default_factory=dict)
@@ -55,6 +57,7 @@ def save_model(folder: Path, model: Model, dtype: torch.dtype = torch.bfloat16) 
         "format": FORMAT,
         "vae": asdict(model.vae.config),
         "text_encoder": asdict(model.text_encoder.config),
+        "planner": None if model.planner is None else asdict(model.planner.config),
         "denoiser": asdict(model.denoiser.config),
         "sampling": asdict(model.sampling),
         "training": model.training,
@@ -125,14 +128,22 @@ def _build(config: dict[str, Any]) -> Model:
     def tupled(values: dict[str, Any]) -> dict[str, Any]:
         return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
 
+    def denoiser(values: dict[str, Any]) -> Denoiser:
+        tracks = values.get("tracks")
+        return Denoiser(
+            DenoiserConfig(**{**tupled(values), "tracks": TrackConfig(**tupled(tracks)) if tracks else None})
+        )
+
     return Model(
         vae=VideoAutoencoder(VideoAutoencoderConfig(**tupled(config["vae"]))),
         text_encoder=TextEncoder(TextEncoderConfig(**tupled(config["text_encoder"]))),
-        denoiser=Denoiser(DenoiserConfig(**tupled(config["denoiser"]))),
+        planner=denoiser(config["planner"]) if config.get("planner") else None,
+        denoiser=denoiser(config["denoiser"]),
         sampling=SamplingDefaults(**tupled(config["sampling"])),
         training=config.get("training", {}),
     )
 
 
 def _parts(model: Model) -> tuple[tuple[str, nn.Module], ...]:
-    return ("vae", model.vae), ("text_encoder", model.text_encoder), ("denoiser", model.denoiser)
+    planner = () if model.planner is None else (("planner", model.planner),)
+    return ("vae", model.vae), ("text_encoder", model.text_encoder), *planner, ("denoiser", model.denoiser)

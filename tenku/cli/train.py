@@ -18,8 +18,16 @@ def train(
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint in the directory.")] = False,
     minutes: Annotated[float | None, typer.Option(help="Stop after so many minutes.")] = None,
     steps: Annotated[int | None, typer.Option(help="Stop after so many steps of each stage.")] = None,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", help="Start from the networks of a model: 'embedded' or a folder."),
+    ] = None,
+    stage: Annotated[
+        list[str] | None,
+        typer.Option(help="Follow this stage only; may be repeated. What the others make is left as it is."),
+    ] = None,
 ) -> None:
-    """Train a model from scratch."""
+    """Train a model from scratch, or go on from another."""
     if minutes is not None and not (math.isfinite(minutes) and minutes > 0):
         raise UserError(f"--minutes {minutes:g} is no time to train; choose more than 0.")
     if steps is not None and steps < 1:
@@ -27,4 +35,4 @@ def train(
     check_output_directory(output)
     from tenku import recipes
 
-    recipes.run(recipe, output, resume=resume, minutes=minutes, steps=steps)
+    recipes.run(recipe, output, resume=resume, minutes=minutes, steps=steps, start=start, stages=stage or ())

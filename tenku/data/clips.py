@@ -1,4 +1,7 @@
-"""Simulated clips kept as raw frames while a model is trained: chunks of equal clips, each made once."""
+"""Simulated clips kept as raw frames while a model is trained: chunks of equal clips, each made once.
+
+A chunk is `NNNNN.npy` (frames), `NNNNN.tracks.npy` (where every object is) and `NNNNN.json` (descriptions).
+"""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -11,13 +14,20 @@ import numpy.typing as npt
 
 from tenku.data.workers import ordered_map
 from tenku.media import remove_unfinished, replacing
-from tenku.worlds.clip import simulate_clip
+from tenku.worlds import WorldConfig, simulate_clip
 from tenku.worlds.description import SceneDescription
+from tenku.worlds.scene import Pairs
+from tenku.worlds.tracks import BOX_SIZE
+
+MAX_OBJECTS = 8  # of one clip: four a shot
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bucket:
-    """Clips of one shape, trained on together. A bucket's clips come from seeds of its own."""
+    """Clips of one shape, trained on together. A bucket's clips come from seeds of its own.
+
+    Of a bucket of sketches only tracks and descriptions are kept, so its frames may be small.
+    """
 
     name: str
     num_frames: int
@@ -27,6 +37,9 @@ class Bucket:
     first_seed: int
     clips_per_chunk: int = 32
     fps: float = 16.0
+    sketches: bool = False
+    cut_probability: float = WorldConfig().cut_probability
+    pairs: Pairs = "seen"
 
     def __post_init__(self) -> None:
         if self.num_clips < 1 or self.num_clips % self.clips_per_chunk:
@@ -50,38 +63,65 @@ class ClipChunk:
 
 
 def chunk_path(directory: Path, bucket: Bucket, index: int) -> Path:
-    """Where a chunk's frames are; its descriptions lie beside it as .json."""
-    return directory / bucket.name / f"{index:05d}.npy"
+    """The file of a chunk that is written last and vouches for the others, which lie beside it."""
+    return directory / bucket.name / f"{index:05d}.{'tracks.npy' if bucket.sketches else 'npy'}"
+
+
+def _tracks_path(directory: Path, bucket: Bucket, index: int) -> Path:
+    return directory / bucket.name / f"{index:05d}.tracks.npy"
+
+
+def _descriptions_path(directory: Path, bucket: Bucket, index: int) -> Path:
+    return directory / bucket.name / f"{index:05d}.json"
 
 
 def make_chunk(directory: Path, bucket: Bucket, index: int) -> None:
-    """Simulate one chunk and write it, unless it is there; the frames come last and vouch for the rest."""
+    """Simulate one chunk and write it, unless it is there."""
     path = chunk_path(directory, bucket, index)
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
+    world = WorldConfig(cut_probability=bucket.cut_probability, pairs=bucket.pairs)
     first = bucket.first_seed + index * bucket.clips_per_chunk
     clips = [
         simulate_clip(
-            seed, num_frames=bucket.num_frames, fps=bucket.fps, height=bucket.height, width=bucket.width
+            seed,
+            num_frames=bucket.num_frames,
+            fps=bucket.fps,
+            height=bucket.height,
+            width=bucket.width,
+            world=world,
         )
         for seed in range(first, first + bucket.clips_per_chunk)
     ]
-    with replacing(path.with_suffix(".json")) as unfinished:
+    boxes = np.zeros((len(clips), bucket.num_frames, MAX_OBJECTS, BOX_SIZE), np.float16)
+    for clip, row in zip(clips, boxes, strict=True):
+        row[:, : clip.boxes.shape[1]] = clip.boxes
+    with replacing(_descriptions_path(directory, bucket, index)) as unfinished:
         unfinished.write_text(json.dumps([asdict(clip.description) for clip in clips]))
-    with replacing(path) as unfinished, unfinished.open("wb") as file:
-        np.save(file, np.stack([clip.frames for clip in clips]))
+    with replacing(_tracks_path(directory, bucket, index)) as unfinished, unfinished.open("wb") as file:
+        np.save(file, boxes)
+    if not bucket.sketches:
+        with replacing(path) as unfinished, unfinished.open("wb") as file:
+            np.save(file, np.stack([clip.frames for clip in clips]))
+
+
+def read_tracks(directory: Path, bucket: Bucket, index: int) -> npt.NDArray[np.float16]:
+    """Boxes (n t MAX_OBJECTS 5) of a chunk's clips, as `worlds.tracks` defines them; all 0 for no object."""
+    boxes: npt.NDArray[np.float16] = np.load(_tracks_path(directory, bucket, index))
+    return boxes
 
 
 def read_chunk(directory: Path, bucket: Bucket, index: int) -> ClipChunk:
     """Frames, mapped rather than read, and descriptions of a chunk."""
-    path = chunk_path(directory, bucket, index)
-    return ClipChunk(np.load(path, mmap_mode="r"), read_descriptions(path.with_suffix(".json")))
+    frames = np.load(chunk_path(directory, bucket, index), mmap_mode="r")
+    return ClipChunk(frames, read_descriptions(directory, bucket, index))
 
 
-def read_descriptions(path: Path) -> tuple[SceneDescription, ...]:
+def read_descriptions(directory: Path, bucket: Bucket, index: int) -> tuple[SceneDescription, ...]:
     """Descriptions of a chunk's clips, in order."""
-    return tuple(SceneDescription.from_dict(values) for values in json.loads(path.read_text()))
+    values = json.loads(_descriptions_path(directory, bucket, index).read_text())
+    return tuple(SceneDescription.from_dict(entry) for entry in values)
 
 
 def make_clips(directory: Path, buckets: Sequence[Bucket], workers: int) -> Iterator[tuple[int, int]]:

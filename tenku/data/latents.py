@@ -9,8 +9,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from tenku.data.clips import Bucket, chunk_path, read_chunk, read_descriptions
+from tenku.data.clips import Bucket, chunk_path, read_chunk
+from tenku.data.tracks import Sketches, load_sketches
 from tenku.media import Frames, remove_unfinished, replacing
+from tenku.timeline import Tracks
 from tenku.vae import VideoAutoencoder, from_pixels
 from tenku.worlds.description import SceneDescription
 
@@ -56,7 +58,7 @@ class LatentBucket:
 
     bucket: Bucket
     chunks: tuple[npt.NDArray[np.float16], ...]
-    descriptions: tuple[SceneDescription, ...]
+    sketches: Sketches
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -64,19 +66,15 @@ class LatentBucket:
         t, h, w = self.chunks[0].shape[3:]
         return t, h, w
 
-    def draw(self, batch: int, generator: torch.Generator) -> tuple[Tensor, list[SceneDescription]]:
-        """Random clips (b c t h w) in float32, half of them mirrored, and their descriptions."""
-        chosen = torch.randint(len(self.descriptions), (batch,), generator=generator).tolist()
+    def draw(self, batch: int, generator: torch.Generator) -> tuple[Tensor, Tracks, list[SceneDescription]]:
+        """Random clips (b c t h w) in float32, half of them mirrored, their tracks and descriptions."""
+        chosen = torch.randint(len(self.sketches), (batch,), generator=generator).tolist()
         mirrored = torch.randint(2, (batch,), generator=generator).tolist()
         size = self.bucket.clips_per_chunk
         latents = np.stack(
             [self.chunks[i // size][flip, i % size] for i, flip in zip(chosen, mirrored, strict=True)]
         )
-        descriptions = [
-            self.descriptions[i].mirrored() if flip else self.descriptions[i]
-            for i, flip in zip(chosen, mirrored, strict=True)
-        ]
-        return torch.from_numpy(latents).float(), descriptions
+        return torch.from_numpy(latents).float(), *self.sketches.take(chosen, mirrored)
 
 
 def load_latents(
@@ -87,10 +85,5 @@ def load_latents(
     indices = [i for i in numbers if latent_path(latents, bucket, i).exists()]
     if not indices:
         return None
-    descriptions = [
-        description
-        for i in indices
-        for description in read_descriptions(chunk_path(clips, bucket, i).with_suffix(".json"))
-    ]
     chunks = tuple(np.load(latent_path(latents, bucket, i), mmap_mode="r") for i in indices)
-    return LatentBucket(bucket, chunks, tuple(descriptions))
+    return LatentBucket(bucket, chunks, load_sketches(clips, bucket, indices))

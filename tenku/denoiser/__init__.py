@@ -1,5 +1,6 @@
 """The spacetime-patch transformer."""
 
+from tenku.denoiser.tracks import BOX_SIZE, TrackConfig
 from tenku.denoiser.transformer import Denoiser, DenoiserConfig, patchify, unpatchify
 
-__all__ = ["Denoiser", "DenoiserConfig", "patchify", "unpatchify"]
+__all__ = ["BOX_SIZE", "Denoiser", "DenoiserConfig", "TrackConfig", "patchify", "unpatchify"]

@@ -13,13 +13,17 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tenku.denoiser.tracks import TrackConfig, TrackEncoder
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DenoiserConfig:
     """Shape of the denoiser; sizes are numbers of channels, `patch_size` is (t h w) in latent positions.
 
     `channel_std`, the spread of each latent channel, turns on preconditioning: what the noise level alone
-    says of the velocity is added in closed form, and the network predicts the rest at unit scale.
+    says of the velocity is added in closed form, and the network predicts the rest at unit scale. `tracks`
+    lets it be told where every object is. So many `named_rows` of the grid stand each for the thing
+    of which the text token of its place tells.
     """
 
     latent_channels: int = 16
@@ -31,6 +35,8 @@ class DenoiserConfig:
     patch_size: tuple[int, int, int] = (1, 2, 2)
     rope_theta: float = 100.0
     channel_std: tuple[float, ...] = ()
+    tracks: TrackConfig | None = None
+    named_rows: int = 0
 
     def __post_init__(self) -> None:
         if self.hidden_size % self.num_heads or (self.hidden_size // self.num_heads) % 2:
@@ -258,6 +264,8 @@ class Denoiser(nn.Module):
         self.patch_in = nn.Linear(config.patch_channels, size)
         self.time_in = nn.Linear(256, size)
         self.time_out = nn.Linear(size, 6 * size)
+        self.tracks_in = TrackEncoder(config.tracks, size) if config.tracks is not None else None
+        self.row_in = nn.Linear(config.text_size, size) if config.named_rows else None
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
         self.final_modulation = nn.Linear(size, 2 * size)
         self.patch_out = nn.Linear(size, config.patch_channels)
@@ -275,17 +283,27 @@ class Denoiser(nn.Module):
         return cos.to(like.device, like.dtype), sin.to(like.device, like.dtype)
 
     def forward(
-        self, noisy_latents: Tensor, sigma: Tensor, text: Tensor, text_mask: Tensor | None = None
+        self,
+        noisy_latents: Tensor,
+        sigma: Tensor,
+        text: Tensor,
+        text_mask: Tensor | None = None,
+        tracks: Tensor | None = None,
     ) -> Tensor:
         """Velocity (b c t h w) of noisy latents (b c t h w).
 
         sigma is (b,), one level a clip; (b t), one a latent frame; or (b t h w), one a latent position.
-        Text is (b n d) with mask (b n), True where there is text.
+        Text is (b n d) with mask (b n), True where there is text. Tracks are packed (b c t o), t one for each
+        row of tokens in time; without them the denoiser places things itself.
         """
         scale_in, skip, scale_out = self._precondition(sigma)
         patches = patchify(noisy_latents * scale_in, self.config.patch_size).to(self.patch_in.weight.dtype)
         grid = (patches.shape[1], patches.shape[2], patches.shape[3])
         x = self.patch_in(patches)
+        if tracks is not None and self.tracks_in is not None:
+            x = x + self.tracks_in(tracks, grid)
+        if self.row_in is not None:
+            x = x + self.row_in(text[:, : self.config.named_rows].to(x.dtype))[:, None, :, None]
         rotary = self.rotary(grid, x)
         level = self._level_per_token(sigma)
         embedded = functional.silu(

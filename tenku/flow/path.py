@@ -102,11 +102,14 @@ def _ramp(shared: Tensor, num_latent_frames: int, generator: torch.Generator | N
     return (start + (1 - start) * steps) * shared.clamp_min(0.3)
 
 
-def flow_loss(predicted: Tensor, latents: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
+def flow_loss(
+    predicted: Tensor, latents: Tensor, noise: Tensor, sigma: Tensor, weight: Tensor | None = None
+) -> Tensor:
     """Mean squared velocity error per clip (b,), over the positions that are not given (sigma > 0).
 
-    All of shape (b c t h w); sigma broadcasts.
+    All of shape (b c t h w); sigma and weight, how much a position counts, broadcast.
     """
     error = (predicted.float() - velocity_of(latents, noise)).square()
-    weight = (sigma > 0).to(error.dtype).expand_as(error)
-    return (error * weight).flatten(1).sum(1) / weight.flatten(1).sum(1).clamp_min(1)
+    counted = (sigma > 0).to(error.dtype)
+    counted = (counted if weight is None else counted * weight).expand_as(error)
+    return (error * counted).flatten(1).sum(1) / counted.flatten(1).sum(1).clamp_min(1e-6)

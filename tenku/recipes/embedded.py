@@ -1,13 +1,13 @@
 """The embedded model: everything that decides it, from the clips it sees to the last learning rate.
 
-Stages, each resumable by itself: simulate clips → fit the autoencoder → read captions → encode the clips →
-denoise. They lie in the output folder as `clips`, `vae`, `text`, `latents` and `denoiser`, the finished
-model as `model`.
+Stages, each resumable by itself: simulate clips → fit the autoencoder → read captions → plan tracks → encode
+the clips → denoise. They lie in the output folder as `clips`, `vae`, `text`, `planner`, `latents` and
+`denoiser`, the finished model as `model`.
 """
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -15,12 +15,13 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tenku.checkpoint import RUN_MODEL, Model, SamplingDefaults, keep_freed_memory, save_model
-from tenku.data.clips import Bucket, make_clips, read_chunk
+from tenku.data.clips import Bucket, chunk_path, make_clips, read_chunk
 from tenku.data.latents import LatentBucket, encode_clips, load_latents
-from tenku.denoiser import Denoiser, DenoiserConfig
+from tenku.data.tracks import LOOK_SIZES, Sketches, load_sketches, of_one_shot
+from tenku.denoiser import Denoiser, DenoiserConfig, TrackConfig
 from tenku.errors import UserError
 from tenku.flow import NoiseLevels
 from tenku.media import replacing
@@ -28,9 +29,10 @@ from tenku.text import TextEncoder, TextEncoderConfig
 from tenku.training.denoiser import DenoiserTask, DenoiserTaskConfig
 from tenku.training.distributed import first_rank_first, join_world
 from tenku.training.metrics import OutOfTimeError, announce
-from tenku.training.scene_targets import NUM_REGISTERS
+from tenku.training.planner import PlannerTask, PlannerTaskConfig
+from tenku.training.scene_targets import MAX_OBJECTS, NUM_REGISTERS
 from tenku.training.text import SceneReader, TextTask, TextTaskConfig
-from tenku.training.trainer import Trainer, TrainerConfig
+from tenku.training.trainer import Task, Trainer, TrainerConfig, put_trained
 from tenku.training.vae import ClipFrames, VaeTask, VaeTaskConfig
 from tenku.vae import VideoAutoencoder, VideoAutoencoderConfig, from_pixels
 from tenku.worlds.captions import known_words
@@ -39,6 +41,7 @@ from tenku.worlds.clip import simulate_clip
 HELD_OUT_SEED: Final = 40_000_000  # clips that no stage trains on
 
 _Stop = Callable[[], bool]
+STAGES: Final = ("clips", "vae", "text", "planner", "latents", "denoiser")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,6 +62,9 @@ class EmbeddedRecipe:
     text_encoder: TextEncoderConfig
     text_task: TextTaskConfig
     text_training: TrainerConfig
+    planner: DenoiserConfig
+    planner_task: PlannerTaskConfig
+    planner_training: TrainerConfig
     denoiser: DenoiserConfig
     denoiser_task: DenoiserTaskConfig
     denoiser_training: TrainerConfig
@@ -68,7 +74,7 @@ class EmbeddedRecipe:
         names = [bucket.name for bucket in self.buckets]
         if len(set(names)) < len(names):
             raise ValueError(f"every bucket needs a name of its own, not {names}")
-        strangers = set(self.denoiser_task.bucket_shares) - set(names)
+        strangers = {*self.denoiser_task.bucket_shares, *self.planner_task.bucket_shares} - set(names)
         if strangers:
             raise ValueError(f"bucket_shares names {sorted(strangers)}, which are no buckets")
         if not self.moving:
@@ -77,11 +83,18 @@ class EmbeddedRecipe:
             raise ValueError("the denoiser and the autoencoder must have the same latent_channels")
         if self.denoiser.text_size != self.text_encoder.hidden_size:
             raise ValueError("the denoiser's text_size must be the text encoder's hidden_size")
+        if self.denoiser.tracks is None or self.planner.latent_channels != self.denoiser.tracks.channels:
+            raise ValueError("the planner's latents must be the tracks that the denoiser takes")
+
+    @property
+    def filmed(self) -> tuple[Bucket, ...]:
+        """The buckets that have frames."""
+        return tuple(bucket for bucket in self.buckets if not bucket.sketches)
 
     @property
     def moving(self) -> tuple[Bucket, ...]:
-        """The buckets that hold more than pictures."""
-        return tuple(bucket for bucket in self.buckets if bucket.num_frames > 1)
+        """The buckets that have more frames than one."""
+        return tuple(bucket for bucket in self.filmed if bucket.num_frames > 1)
 
     def num_kept_back(self, bucket: Bucket) -> int:
         """Chunks at the start of a bucket that the denoiser does not train on."""
@@ -99,17 +112,25 @@ class EmbeddedRecipe:
             self,
             vae_training=shorter(self.vae_training),
             text_training=shorter(self.text_training),
+            planner_training=shorter(self.planner_training),
             denoiser_training=shorter(self.denoiser_training),
         )
+
+
+TRACKS: Final = TrackConfig(
+    look_sizes=LOOK_SIZES, frames_per_latent=VideoAutoencoderConfig().temporal_compression
+)
 
 
 def embedded() -> EmbeddedRecipe:
     """The model in this package: 16 frames a second at 128×128, some longer and of other shapes.
 
-    What things look like is learned from pictures, for a ninth of the price of clips. The autoencoder's
-    encoder is linear (48 channels, 16× compression), so latents are fixed by PCA before any training. The
-    denoiser has 15.9M parameters and heads of 128, which attention runs fastest on a CPU; its noise levels
-    are high enough to learn layout, and its long constant phase lets a run be made longer before it decays.
+    The planner decides from the text what is there and where it moves, which costs a hundredth of painting
+    it; the denoiser paints. What things look like is learned from pictures, for a ninth of the price of
+    clips. The autoencoder's encoder is linear (48 channels, 16× compression), so latents are fixed by PCA
+    before any training. The denoiser has 15.9M parameters and heads of 128, which attention runs fastest on
+    a CPU; its noise levels are high enough to learn layout, and its long constant phase lets a run be made
+    longer before it decays.
     """
     return EmbeddedRecipe(
         buckets=(
@@ -120,6 +141,10 @@ def embedded() -> EmbeddedRecipe:
             clips("wide_clip", 33, 96, 160, 512, 5_000_000),
             clips("tall_clip", 33, 160, 96, 512, 6_000_000),
             clips("long_clip", 65, 128, 128, 1_024, 7_000_000),
+            sketches("short_sketch", 17, 2_560, 10_000_000),
+            sketches("sketch", 33, 20_480, 11_000_000),
+            sketches("longer_sketch", 49, 2_560, 12_000_000),
+            sketches("long_sketch", 65, 5_120, 13_000_000),
         ),
         held_out=clips("held_out", 17, 128, 128, 16, HELD_OUT_SEED, clips_per_chunk=16),
         vae=VideoAutoencoderConfig(),
@@ -134,22 +159,46 @@ def embedded() -> EmbeddedRecipe:
         text_training=TrainerConfig(
             num_steps=1_900, muon_lr=1.5e-3, adamw_lr=1e-3, ema_decay=0.99, decay_share=0.4
         ),
-        denoiser=DenoiserConfig(latent_channels=48, text_size=256, hidden_size=384, depth=6, num_heads=3),
+        planner=DenoiserConfig(
+            latent_channels=TRACKS.channels,
+            text_size=256,
+            hidden_size=256,
+            depth=4,
+            num_heads=2,
+            patch_size=(1, 1, 1),
+            named_rows=MAX_OBJECTS,
+        ),
+        planner_task=PlannerTaskConfig(
+            bucket_shares={
+                "picture": 0.08,
+                "short_sketch": 0.1,
+                "sketch": 0.55,
+                "longer_sketch": 0.1,
+                "long_sketch": 0.17,
+            },
+            compile_from=0.15,
+        ),
+        planner_training=TrainerConfig(
+            num_steps=1_000, muon_lr=2e-3, adamw_lr=1e-3, ema_decay=0.995, decay_share=0.4
+        ),
+        denoiser=DenoiserConfig(
+            latent_channels=48, text_size=256, hidden_size=384, depth=6, num_heads=3, tracks=TRACKS
+        ),
         denoiser_task=DenoiserTaskConfig(
             bucket_shares={
-                "picture": 0.45,
-                "wide_picture": 0.04,
-                "tall_picture": 0.04,
-                "clip": 0.35,
-                "wide_clip": 0.03,
-                "tall_clip": 0.03,
-                "long_clip": 0.06,
+                "picture": 0.4,
+                "wide_picture": 0.02,
+                "tall_picture": 0.02,
+                "clip": 0.48,
+                "wide_clip": 0.02,
+                "tall_clip": 0.02,
+                "long_clip": 0.04,
             },
             tokens_per_step=6_144,
-            noise_levels=NoiseLevels(logit_mean=1.0, logit_std=1.3),
+            noise_levels=NoiseLevels(logit_mean=0.6, logit_std=1.2),
         ),
         denoiser_training=TrainerConfig(
-            num_steps=20_000, muon_lr=2e-3, adamw_lr=6e-4, ema_decay=0.995, decay_share=0.25
+            num_steps=20_000, muon_lr=1.5e-3, adamw_lr=6e-4, ema_decay=0.995, decay_share=0.25
         ),
     )
 
@@ -182,6 +231,25 @@ def clips(
     )
 
 
+def sketches(name: str, num_frames: int, num_clips: int, first_seed: int) -> Bucket:
+    """A bucket of which only tracks and descriptions are kept: square, small, without cuts.
+
+    As with the captions that the text encoder reads, all colour–shape pairs occur: no pixels are shown.
+    """
+    return Bucket(
+        name=name,
+        num_frames=num_frames,
+        height=48,
+        width=48,
+        num_clips=num_clips,
+        first_seed=first_seed,
+        clips_per_chunk=256,
+        sketches=True,
+        cut_probability=0.0,
+        pairs="any",
+    )
+
+
 def run(
     recipe: EmbeddedRecipe,
     output: Path,
@@ -190,11 +258,14 @@ def run(
     minutes: float | None = None,
     steps: int | None = None,
     workers: int | None = None,
+    start: Model | None = None,
+    stages: Sequence[str] = STAGES,
 ) -> Model:
     """Train a recipe's model in `output` and return it; the finished one is also in `output/model`.
 
     OutOfTimeError after so many minutes; everything is saved then. `workers` simulate clips, one a core
-    unless said.
+    unless said. Networks start as those of the model `start`, if one is given; only `stages` are followed,
+    and what belongs to the others stays as it starts or as an earlier run in `output` left it.
     """
     keep_freed_memory()
     rank, _ = join_world()
@@ -202,9 +273,8 @@ def run(
         raise UserError(
             f"{str(output)!r} already holds something; go on with --resume, or choose another folder."
         )
-    return _Run(recipe.shortened(steps), output, _stopwatch(minutes), rank).follow(
-        workers or os.cpu_count() or 1
-    )
+    plan = _Run(recipe.shortened(steps), output, _stopwatch(minutes), rank, start, tuple(stages))
+    return plan.follow(workers or os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +285,8 @@ class _Run:
     output: Path
     stop: _Stop
     rank: int
+    start: Model | None
+    stages: tuple[str, ...]
 
     @property
     def clips(self) -> Path:
@@ -224,18 +296,44 @@ class _Run:
     def latents(self) -> Path:
         return self.output / "latents"
 
+    @property
+    def _linear_path(self) -> Path:
+        return self.output / "vae" / "initial.pt"
+
     def follow(self, workers: int) -> Model:
         """All stages in their order."""
         recipe = self.recipe
-        self._make("clips", lambda: make_clips(self.clips, recipe.buckets, workers))
+        self._check()
+        if "clips" in self.stages:
+            self._make("clips", lambda: make_clips(self.clips, recipe.buckets, workers))
         vae, channel_std = self._train_autoencoder()
         text_encoder = self._train_text_encoder()
-        self._make("latents", lambda: encode_clips(vae, self.clips, self.latents, recipe.buckets))
+        planner = self._train_planner(text_encoder)
+        if "latents" in self.stages:
+            self._make("latents", lambda: encode_clips(vae, self.clips, self.latents, recipe.filmed))
         denoiser = self._train_denoiser(vae, text_encoder, channel_std)
-        model = Model(vae, text_encoder, denoiser, recipe.sampling, {"recipe": _facts(recipe)})
+        model = Model(vae, text_encoder, planner, denoiser, recipe.sampling, {"recipe": _facts(recipe)})
         if self.rank == 0:
             save_model(self.output / RUN_MODEL, model)
         return model
+
+    def _check(self) -> None:
+        """What the stages need is there or will be made, and a model to start from has the recipe's shape."""
+        needs = [("vae", "clips"), ("planner", "clips"), ("latents", "clips"), ("denoiser", "latents")]
+        if self.start is None and not self._linear_path.exists():  # which is fitted to clips
+            needs += [(stage, "clips") for stage in self.stages]
+        for stage, needed in needs:
+            if stage in self.stages and needed not in self.stages and not (self.output / needed).is_dir():
+                raise UserError(
+                    f"the stage {stage} needs the {needed}, which are not in {str(self.output)!r}; "
+                    f"follow the stage {needed} too."
+                )
+        for network, wanted, found in _shapes(self.recipe, self.start) if self.start is not None else ():
+            if found != wanted:
+                raise UserError(
+                    f"the {network} of the model to start from has another shape than the recipe's; "
+                    "start from another model, or from none."
+                )
 
     def _make(self, name: str, work: Callable[[], Any]) -> None:
         first_rank_first(lambda: announce(name, work(), self.stop, show=self.rank == 0))
@@ -244,36 +342,73 @@ class _Run:
         recipe = self.recipe
         torch.manual_seed(0)
         vae = VideoAutoencoder(recipe.vae)
-        place = self.output / "vae" / "initial.pt"
-        first_rank_first(partial(self._fit_linear_path, vae, place))
-        state = torch.load(place, weights_only=True)
+        first_rank_first(partial(self._fit_linear_path, vae))
+        state = torch.load(self._linear_path, weights_only=True)
         vae.load_state_dict(state["vae"])
-        task = VaeTask(
-            vae, ClipFrames(self.clips, recipe.moving), _simulated(recipe.held_out), recipe.vae_task
-        )
-        self._train(Trainer(task, recipe.vae_training, self.output / "vae"))
+
+        def task() -> VaeTask:
+            frames = ClipFrames(self.clips, recipe.moving)
+            return VaeTask(vae, frames, _simulated(recipe.held_out), recipe.vae_task)
+
+        self._train("vae", vae, task, recipe.vae_training)
         return vae.eval().requires_grad_(False), tuple(state["std"])
 
-    def _fit_linear_path(self, vae: VideoAutoencoder, place: Path) -> None:
-        """Fit it once: latents on disk depend on it."""
-        if place.exists():
+    def _fit_linear_path(self, vae: VideoAutoencoder) -> None:
+        """Fit it once, or take it from the model to start from: latents on disk depend on it."""
+        if self._linear_path.exists():
+            return
+        if self.start is not None:
+            vae.load_state_dict(self.start.vae.state_dict())
+            self._keep(vae, self.start.denoiser.config.channel_std)
             return
         bucket = self.recipe.moving[0]
         chosen = range(min(12, bucket.num_chunks))
         frames = [read_chunk(self.clips, bucket, index).frames[::2, :17] for index in chosen]
         video = from_pixels(np.concatenate(frames))
-        std = vae.initialise_from_pca(torch.cat([video, video.flip(-1)]))
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(place) as unfinished, unfinished.open("wb") as file:
+        self._keep(vae, vae.initialise_from_pca(torch.cat([video, video.flip(-1)])))
+
+    def _keep(self, vae: VideoAutoencoder, std: Sequence[float]) -> None:
+        self._linear_path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(self._linear_path) as unfinished, unfinished.open("wb") as file:
             torch.save({"vae": vae.state_dict(), "std": std}, file)
 
     def _train_text_encoder(self) -> TextEncoder:
         recipe = self.recipe
         torch.manual_seed(1)
         reader = SceneReader(TextEncoder(recipe.text_encoder))
-        task = TextTask(reader, recipe.text_task)
-        self._train(Trainer(task, recipe.text_training, self.output / "text"))
+        if self.start is not None:
+            reader.encoder.load_state_dict(self.start.text_encoder.state_dict())
+        self._train("text", reader, lambda: TextTask(reader, recipe.text_task), recipe.text_training)
         return reader.encoder.eval().requires_grad_(False)
+
+    def _train_planner(self, text_encoder: TextEncoder) -> Denoiser:
+        recipe = self.recipe
+        torch.manual_seed(3)
+        planner = Denoiser(recipe.planner)
+        if self.start is not None and self.start.planner is not None:
+            planner.load_state_dict(self.start.planner.state_dict())
+        make = partial(self._planner_task, planner, text_encoder)
+        self._train("planner", planner, make, recipe.planner_training)
+        return planner.eval().requires_grad_(False)
+
+    def _planner_task(self, planner: Denoiser, text_encoder: TextEncoder) -> PlannerTask:
+        recipe = self.recipe
+        assert recipe.denoiser.tracks is not None  # the recipe has been checked
+        sketches, held_out = {}, None
+        for bucket in recipe.buckets:
+            if bucket.name in recipe.planner_task.bucket_shares:
+                chunks = [i for i in range(bucket.num_chunks) if chunk_path(self.clips, bucket, i).exists()]
+                kept_back = chunks[:1] if bucket.sketches and held_out is None and len(chunks) > 1 else []
+                load = partial(self._load_sketches, bucket)
+                if kept_back:
+                    held_out = load(kept_back)
+                sketches[bucket.name] = load(chunks[len(kept_back) :])
+        return PlannerTask(
+            planner, text_encoder, recipe.denoiser.tracks, sketches, held_out, recipe.planner_task
+        )
+
+    def _load_sketches(self, bucket: Bucket, chunks: Sequence[int]) -> Sketches:
+        return of_one_shot(load_sketches(self.clips, bucket, chunks))
 
     def _train_denoiser(
         self, vae: VideoAutoencoder, text_encoder: TextEncoder, channel_std: tuple[float, ...]
@@ -281,12 +416,23 @@ class _Run:
         recipe = self.recipe
         torch.manual_seed(2)
         denoiser = Denoiser(replace(recipe.denoiser, channel_std=channel_std))
+        if self.start is not None:
+            knows_tracks = self.start.denoiser.config.tracks is not None
+            denoiser.load_state_dict(self.start.denoiser.state_dict(), strict=knows_tracks)
+        make = partial(self._denoiser_task, denoiser, text_encoder, vae)
+        self._train("denoiser", denoiser, make, recipe.denoiser_training)
+        return denoiser.eval().requires_grad_(False)
+
+    def _denoiser_task(
+        self, denoiser: Denoiser, text_encoder: TextEncoder, vae: VideoAutoencoder
+    ) -> DenoiserTask:
+        recipe = self.recipe
         training, held_out = [], []
-        for bucket in recipe.buckets:
+        for bucket in recipe.filmed:
             kept_back = recipe.num_kept_back(bucket)
             training.append(load_latents(self.clips, self.latents, bucket, first=kept_back))
             held_out.append(load_latents(self.clips, self.latents, bucket, stop=kept_back))
-        task = DenoiserTask(
+        return DenoiserTask(
             denoiser,
             text_encoder,
             vae,
@@ -295,16 +441,39 @@ class _Run:
             recipe.denoiser_task,
             recipe.sampling,
         )
-        self._train(Trainer(task, recipe.denoiser_training, self.output / "denoiser"))
-        return denoiser.eval().requires_grad_(False)
 
-    def _train(self, trainer: Trainer) -> None:
-        """Train to the end and leave the averaged weights in the module."""
+    def _train(
+        self, stage: str, module: nn.Module, make_task: Callable[[], Task], config: TrainerConfig
+    ) -> None:
+        """Train to the end, if this is one of the stages, and leave the averaged weights in the module."""
+        if stage not in self.stages:
+            put_trained(module, self.output / stage)
+            return
+        trainer = Trainer(make_task(), config, self.output / stage)
         trainer.resume()
         trainer.run(self.stop)
         trainer.put_averages()
         if trainer.step < trainer.config.num_steps:
             raise OutOfTimeError
+
+
+def _shapes(recipe: EmbeddedRecipe, model: Model) -> list[tuple[str, object, object]]:
+    """The networks of a model to start from by name, and their configurations: the recipe's and its own.
+
+    Its denoiser may not know tracks, and the spread of its latents is taken over.
+    """
+    denoiser, planner = model.denoiser.config, model.planner
+    tracks = None if denoiser.tracks is None else recipe.denoiser.tracks
+    return [
+        ("autoencoder", recipe.vae, model.vae.config),
+        ("text encoder", recipe.text_encoder, model.text_encoder.config),
+        ("planner", recipe.planner, recipe.planner if planner is None else planner.config),
+        (
+            "denoiser",
+            replace(recipe.denoiser, tracks=tracks, channel_std=denoiser.channel_std),
+            denoiser,
+        ),
+    ]
 
 
 def _simulated(bucket: Bucket) -> Tensor:

@@ -1,10 +1,11 @@
 """A tiny model, made like the embedded one: the whole way in a few minutes on two cores."""
 
 from tenku.denoiser import DenoiserConfig
-from tenku.recipes.embedded import HELD_OUT_SEED, EmbeddedRecipe, clips, pictures
+from tenku.recipes.embedded import HELD_OUT_SEED, TRACKS, EmbeddedRecipe, clips, pictures, sketches
 from tenku.text import TextEncoderConfig
 from tenku.training.denoiser import DenoiserTaskConfig
-from tenku.training.scene_targets import NUM_REGISTERS
+from tenku.training.planner import PlannerTaskConfig
+from tenku.training.scene_targets import MAX_OBJECTS, NUM_REGISTERS
 from tenku.training.text import TextTaskConfig
 from tenku.training.trainer import TrainerConfig
 from tenku.training.vae import VaeTaskConfig
@@ -18,6 +19,7 @@ def tiny() -> EmbeddedRecipe:
         buckets=(
             pictures("picture", 64, 64, 512, 1_000_000, clips_per_chunk=64),
             clips("clip", 9, 64, 64, 256, 4_000_000),
+            sketches("sketch", 9, 512, 11_000_000),
         ),
         held_out=clips("held_out", 9, 64, 64, 8, HELD_OUT_SEED, clips_per_chunk=8),
         vae=VideoAutoencoderConfig(decoder_width=96, decoder_depth=2, frame_width=32, frame_depth=1),
@@ -35,12 +37,26 @@ def tiny() -> EmbeddedRecipe:
         ),
         text_task=TextTaskConfig(batch_size=32, held_out_size=64),
         text_training=_training(150, muon_lr=3e-3, adamw_lr=3e-3),
-        denoiser=DenoiserConfig(latent_channels=48, text_size=128, hidden_size=192, depth=4, num_heads=3),
+        planner=DenoiserConfig(
+            latent_channels=TRACKS.channels,
+            text_size=128,
+            hidden_size=128,
+            depth=2,
+            num_heads=2,
+            patch_size=(1, 1, 1),
+            named_rows=MAX_OBJECTS,
+        ),
+        planner_task=PlannerTaskConfig(
+            bucket_shares={"sketch": 1.0}, batch_size=32, held_out_batch=64, compile_from=2.0
+        ),
+        planner_training=_training(150, muon_lr=3e-3, adamw_lr=3e-3),
+        denoiser=DenoiserConfig(
+            latent_channels=48, text_size=128, hidden_size=192, depth=4, num_heads=3, tracks=TRACKS
+        ),
         denoiser_task=DenoiserTaskConfig(
             bucket_shares={"picture": 0.5, "clip": 0.5},
             tokens_per_step=768,
-            compiled=False,
-            sample_grids=((3, 8, 8), (1, 8, 8)),
+            compile_from=2.0,  # never: it would take longer than all of the training
         ),
         denoiser_training=_training(1_000, muon_lr=3e-3, adamw_lr=1.5e-3),
     )

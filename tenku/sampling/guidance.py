@@ -27,20 +27,23 @@ def guided_velocity(
     positive: TextConditioning,
     negative: TextConditioning,
     guidance: Guidance,
+    tracks: Tensor | None = None,
 ) -> Tensor:
     """Velocity (b c t h w) of latents at a level (b t h w), led away from the negative text.
 
-    Both texts go into one batched call, so they need as many rows as the latents; where guidance is left out
-    the negative text is not looked at.
+    With packed tracks (b c t o) it is also led away from a video in which nothing has a place. Both texts go
+    into one batched call, so they need as many rows as the latents; where guidance is left out the negative
+    text is not looked at.
     """
     highest = float(level.max())
     low, high = guidance.interval
     if guidance.scale == 1 or not low <= highest <= high:
-        single: Tensor = denoiser(noisy_latents, level, positive.tokens, positive.mask)
+        single: Tensor = denoiser(noisy_latents, level, positive.tokens, positive.mask, tracks)
         return single
     both = stack_texts(positive, negative)
+    places = None if tracks is None else torch.cat([tracks, torch.zeros_like(tracks)])
     velocity: Tensor = denoiser(
-        torch.cat([noisy_latents] * 2), torch.cat([level] * 2), both.tokens, both.mask
+        torch.cat([noisy_latents] * 2), torch.cat([level] * 2), both.tokens, both.mask, places
     )
     with_text, without = velocity.chunk(2)
     return without + guidance.scale * (with_text - without)

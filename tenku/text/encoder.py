@@ -25,6 +25,10 @@ class TextConditioning:
     def __len__(self) -> int:
         return len(self.tokens)
 
+    def first(self, count: int) -> "TextConditioning":
+        """The first tokens only: of a `TextEncoder`, its registers."""
+        return TextConditioning(self.tokens[:, :count], self.mask[:, :count])
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TextEncoderConfig:

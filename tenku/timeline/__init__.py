@@ -9,11 +9,13 @@ from tenku.timeline.request import GenerationRequest, frames_in, padded_num_fram
 
 if TYPE_CHECKING:
     from tenku.timeline.timeline import PromptSpan, Timeline, text_to_video
+    from tenku.timeline.tracks import Tracks
 
 __all__ = [
     "GenerationRequest",
     "PromptSpan",
     "Timeline",
+    "Tracks",
     "frames_in",
     "padded_num_frames",
     "text_to_video",
@@ -23,6 +25,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from tenku.timeline import timeline
+    from tenku.timeline import timeline, tracks
 
-    return getattr(timeline, name)
+    return getattr(tracks if name == "Tracks" else timeline, name)

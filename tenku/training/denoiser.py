@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from tenku.checkpoint import SamplingDefaults
 from tenku.data.latents import LatentBucket
-from tenku.denoiser import Denoiser
+from tenku.denoiser import BOX_SIZE, Denoiser
 from tenku.flow import NoiseLevels, add_noise, flow_loss
 from tenku.media import Video, contact_sheet, write_picture
 from tenku.sampling import Guidance, guided_velocity, multistep, shifted_sigmas
@@ -28,26 +28,26 @@ class DenoiserTaskConfig:
     """What a step is made of, and what is looked at now and then.
 
     `bucket_shares` are of the steps, by bucket name; `plain_share` is of captions that name everything
-    plainly; `sample_grids` are sizes (t h w) of latents, one set of samples of all prompts for each.
+    plainly. Text and tracks are left out together, text alone or tracks alone in `condition_dropout`,
+    `text_dropout` and `track_dropout` of the clips; places in tracks are off by `track_noise`, as those of a
+    planner are. What lies in a box counts `object_weight` times as much as what does not: objects fill little
+    of the picture and are most of what is asked for. Buckets with at least `compile_from` of the steps are
+    worth the minute that compiling takes. Samples have the tracks of held-out clips.
     """
 
     bucket_shares: Mapping[str, float]
     tokens_per_step: int = 8192
     noise_levels: NoiseLevels = field(default_factory=NoiseLevels)
-    text_dropout: float = 0.1
+    condition_dropout: float = 0.05
+    text_dropout: float = 0.05
+    track_dropout: float = 0.1
+    track_noise: float = 0.01
+    object_weight: float = 4.0
     plain_share: float = 0.15
     text_length: int = 64
-    compiled: bool = True
+    compile_from: float = 0.1
     held_out_batch: int = 32
-    sample_grids: tuple[tuple[int, int, int], ...] = ((9, 16, 16), (1, 16, 16))
-    sample_prompts: tuple[str, ...] = (
-        "a red rubber ball falls and bounces next to a blue metal cube",
-        "A large yellow metal cube slides in from the left.",
-        "一个绿色的木头圆柱和一个紫色的圆锥静静地停在木地板上。",
-        "a cyan metal ring rolls in from the right on a checkerboard floor",
-        "two small orange balls fall",
-        "一个灰色的大胶囊旋转，镜头拉近。",
-    )
+    num_samples: int = 6
 
 
 class DenoiserTask:
@@ -76,17 +76,21 @@ class DenoiserTask:
         self.shares = torch.tensor([config.bucket_shares[b.bucket.name] for b in self.buckets])
         for bucket in self.buckets:  # all tables before anything is compiled, which guards on what there is
             module.rotary(self._grid(bucket.shape), module.patch_in.weight)
-        self.predict = compiled(module, len(self.buckets)) if config.compiled and can_compile() else module
+        names = [bucket.bucket.name for bucket in self.buckets]
+        often = [name for name in names if config.bucket_shares[name] >= config.compile_from]
+        self.predict = dict.fromkeys(often, compiled(module, len(often))) if often and can_compile() else {}
 
     def loss(self, step: int, generator: torch.Generator) -> StepLoss:
         """Flow loss over a batch of one bucket."""
         bucket = self.buckets[int(torch.multinomial(self.shares, 1, generator=generator))]
         tokens = self._tokens(bucket.shape)
         batch = max(1, round(self.config.tokens_per_step / tokens))
-        latents, text = self._draw(bucket, batch, generator, self.config.text_dropout)
-        sigma = self.config.noise_levels.sample(batch, latents.shape[2], generator)
-        loss = self._flow_loss(latents, sigma, text, generator).mean()
-        flops = batch * self.module.config.training_flops(tokens, text.tokens.shape[1])
+        example = self._draw(bucket, batch, generator, in_training=True)
+        sigma = self.config.noise_levels.sample(batch, bucket.shape[0], generator)
+        predict = self.predict.get(bucket.bucket.name, self.module)
+        weight = 1 + (self.config.object_weight - 1) * example.in_boxes
+        loss = self._flow_loss(predict, example, sigma, generator, weight).mean()
+        flops = batch * self.module.config.training_flops(tokens, example.text.tokens.shape[1])
         return StepLoss(loss, batch, flops, {f"loss_{bucket.bucket.name}": float(loss.detach())})
 
     def uses_muon(self, name: str, parameter: nn.Parameter) -> bool:
@@ -97,67 +101,92 @@ class DenoiserTask:
         """Loss on clips kept out of training, at fixed noise levels shared by all frames."""
         figures = {}
         for bucket in self.held_out:
-            generator = torch.Generator().manual_seed(0)
-            latents, text = self._draw(bucket, self.config.held_out_batch, generator, 0.0)
+            example = self._draw(bucket, self.config.held_out_batch, torch.Generator().manual_seed(0))
             for level in (0.3, 0.6, 0.85, 0.97):
-                sigma = torch.full((len(latents), latents.shape[2]), level)
-                loss = self._flow_loss(latents, sigma, text, torch.Generator().manual_seed(1))
-                figures[f"{bucket.bucket.name}@{level}"] = float(loss.mean())
+                sigma = torch.full(example.latents.shape[:1] + example.latents.shape[2:3], level)
+                for part, weight in (("", torch.ones(())), ("_objects", example.in_boxes)):
+                    loss = self._flow_loss(
+                        self.module, example, sigma, torch.Generator().manual_seed(1), weight
+                    )
+                    figures[f"{bucket.bucket.name}{part}@{level}"] = float(loss.mean())
         return figures
 
     def save_samples(self, path: Path) -> None:
-        """Clips and pictures of fixed prompts from fixed noise."""
-        prompts = self.config.sample_prompts
-        videos = [
-            Video(frames=to_pixels(video), fps=16)
-            for grid in self.config.sample_grids
-            for video in self._sample(prompts, grid)
-        ]
-        labels = prompts * len(self.config.sample_grids)
-        write_picture(path, contact_sheet(videos, labels, num_columns=7, num_strips=1))
+        """Held-out clips and pictures, and what is generated from their captions and tracks."""
+        videos, labels = [], []
+        for bucket in self.held_out:
+            example = self._draw(bucket, self.config.num_samples, torch.Generator().manual_seed(0))
+            with torch.autocast("cpu", torch.bfloat16):
+                pairs = [self.vae.decode(part).float() for part in (example.latents, self._sample(example))]
+            for index, caption in enumerate(example.captions):
+                videos += [Video(frames=to_pixels(video[index]), fps=16) for video in pairs]
+                labels += [caption, "generated"]
+        if videos:
+            write_picture(path, contact_sheet(videos, labels, num_columns=7, num_strips=1))
 
-    def _sample(self, prompts: Sequence[str], grid: tuple[int, int, int]) -> Tensor:
-        """Videos (b 3 t h w) of prompts, each on latents of size (t h w)."""
-        shape = (len(prompts), self.vae.config.latent_channels, *grid)
+    def _sample(self, example: "_Example") -> Tensor:
+        """Latents (b c t h w) like an example's, from its text and tracks and fixed noise."""
+        shape = example.latents.shape
         noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-        positive = self.text_encoder.encode(prompts)
-        negative = self.text_encoder.encode([""] * len(prompts))
+        negative = self.text_encoder.encode([""] * len(noise))
         guidance = Guidance(scale=self.sampling.guidance_scale, interval=self.sampling.guidance_interval)
-        with torch.autocast("cpu", torch.bfloat16):
-            latents = multistep(
-                lambda noisy, level: guided_velocity(
-                    self.module, noisy, level, positive, negative, guidance
-                ).float(),
-                text_to_video("", shape),
-                noise,
-                shifted_sigmas(self.sampling.num_inference_steps, self.sampling.shift),
-            )
-            return self.vae.decode(latents).float()
+        return multistep(
+            lambda noisy, level: guided_velocity(
+                self.module, noisy, level, example.text, negative, guidance, example.tracks
+            ).float(),
+            text_to_video("", (shape[0], shape[1], shape[2], shape[3], shape[4])),
+            noise,
+            shifted_sigmas(self.sampling.num_inference_steps, self.sampling.shift),
+        )
 
     def _draw(
-        self, bucket: LatentBucket, batch: int, generator: torch.Generator, dropout: float
-    ) -> tuple[Tensor, TextConditioning]:
-        """Normalised latents and captions of random clips, `dropout` of the captions left out."""
-        latents, descriptions = bucket.draw(batch, generator)
+        self, bucket: LatentBucket, batch: int, generator: torch.Generator, in_training: bool = False
+    ) -> "_Example":
+        """Random clips; in training some of their text and tracks are left out."""
+        config = self.config
+        latents, tracks, descriptions = bucket.draw(batch, generator)
+        chance = torch.rand(batch, generator=generator)
+        edges = torch.tensor([config.condition_dropout, config.text_dropout, config.track_dropout]).cumsum(0)
+        without_text = (chance < edges[1]) & in_training
+        without_tracks = ((chance < edges[0]) | ((chance >= edges[1]) & (chance < edges[2]))) & in_training
+        packed = tracks.packed(self.vae.config.temporal_compression)
+        in_boxes = positions_in_boxes(packed, latents.shape[3], latents.shape[4])
+        if in_training:
+            packed = self._off_a_little(packed, generator)
+        packed = packed * ~without_tracks[:, None, None, None]
         rng = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
-        texts = [
-            "" if rng.random() < dropout else write_caption(description, rng, self.config.plain_share)
-            for description in descriptions
+        captions = [
+            "" if empty else write_caption(description, rng, config.plain_share)
+            for description, empty in zip(descriptions, without_text.tolist(), strict=True)
         ]
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            text = self.text_encoder.encode(texts, self.config.text_length)
-        return self.vae.normalise(latents), text
+            text = self.text_encoder.encode(captions, config.text_length)
+        return _Example(self.vae.normalise(latents), text, packed, in_boxes, captions)
+
+    def _off_a_little(self, packed: Tensor, generator: torch.Generator) -> Tensor:
+        """The same tracks with small errors in the places of what is there."""
+        places = self.vae.config.temporal_compression * BOX_SIZE
+        error = self.config.track_noise * torch.randn(
+            (len(packed), places, *packed.shape[2:]), generator=generator
+        )
+        return torch.cat([packed[:, :-places], packed[:, -places:] + error * packed[:, :1]], 1)
 
     def _flow_loss(
-        self, latents: Tensor, sigma: Tensor, text: TextConditioning, generator: torch.Generator
+        self,
+        predict: Callable[..., Tensor],
+        example: "_Example",
+        sigma: Tensor,
+        generator: torch.Generator,
+        weight: Tensor,
     ) -> Tensor:
+        latents, text = example.latents, example.text
         noise = torch.randn(latents.shape, generator=generator)
         spread = sigma[:, None, :, None, None]
-        # Compiled for the shapes of training only; evaluation has others.
-        predict = self.predict if self.module.training else self.module
         with torch.autocast("cpu", torch.bfloat16):
-            velocity = predict(add_noise(latents, noise, spread), sigma, text.tokens, text.mask)
-        return flow_loss(velocity, latents, noise, spread)
+            velocity = predict(
+                add_noise(latents, noise, spread), sigma, text.tokens, text.mask, example.tracks
+            )
+        return flow_loss(velocity, latents, noise, spread, weight)
 
     def _tokens(self, shape: tuple[int, int, int]) -> int:
         return math.prod(self._grid(shape))
@@ -166,6 +195,33 @@ class DenoiserTask:
         """Tokens in each direction for latents of (t h w)."""
         (t, h, w), (p, q, r) = shape, self.module.config.patch_size
         return t // p, h // q, w // r
+
+
+def positions_in_boxes(packed: Tensor, height: int, width: int) -> Tensor:
+    """Which latent positions (b 1 t h w) lie in a box of packed tracks (b c t o), or just beside one."""
+    step = 2 / min(height, width)
+    x = (torch.arange(width) + 0.5 - width / 2) * step
+    y = ((torch.arange(height) + 0.5 - height / 2) * step)[:, None]
+    inside = torch.zeros(len(packed), packed.shape[2], packed.shape[3], height, width, dtype=torch.bool)
+    for box in (packed[:, -2 * BOX_SIZE : -BOX_SIZE], packed[:, -BOX_SIZE:]):
+        centre_x, centre_y, wide, high = (part[..., None, None] for part in box.unbind(1)[:4])
+        near = ((x - centre_x).abs() < wide / 2 + step) & ((y - centre_y).abs() < high / 2 + step)
+        inside |= near & (wide > 0)
+    return inside.any(2)[:, None].float()
+
+
+@dataclass(frozen=True, slots=True)
+class _Example:
+    """Normalised latents (b c t h w) with their text, packed tracks (b c t o) and captions.
+
+    `in_boxes` (b 1 t h w) is 1 where an object is.
+    """
+
+    latents: Tensor
+    text: TextConditioning
+    tracks: Tensor
+    in_boxes: Tensor
+    captions: list[str]
 
 
 def compiled(module: nn.Module, num_shapes: int) -> Callable[..., Tensor]:

@@ -10,17 +10,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tenku.worlds.description import ObjectDescription, SceneDescription
+from tenku.data.tracks import canonical_order, look_classes
+from tenku.worlds.description import SceneDescription
 from tenku.worlds.vocabulary import (
     CAMERA_MOVES,
-    COLOURS,
     DIRECTIONS,
     EVENT_KINDS,
     FLOORS,
-    MATERIALS,
     RELATION_KINDS,
-    SHAPES,
-    SIZES,
 )
 
 MAX_SHOTS = 2
@@ -77,22 +74,6 @@ def scene_targets(descriptions: list[SceneDescription]) -> SceneTargets:
     return targets
 
 
-def canonical_order(objects: tuple[ObjectDescription, ...]) -> list[int]:
-    """Indices of the objects sorted by what is nearly always said: colour, shape, then size and material."""
-
-    def key(index: int) -> tuple[int, ...]:
-        thing = objects[index]
-        return (
-            COLOURS.index(thing.colour),
-            SHAPES.index(thing.shape),
-            SIZES.index(thing.size),
-            MATERIALS.index(thing.material),
-            index,
-        )
-
-    return sorted(range(len(objects)), key=key)
-
-
 def _fill(targets: SceneTargets, row: int, shot_index: int, shot: SceneDescription) -> None:
     order = canonical_order(shot.objects)[:MAX_OBJECTS]
     place_of = {original: place for place, original in enumerate(order)}
@@ -101,10 +82,7 @@ def _fill(targets: SceneTargets, row: int, shot_index: int, shot: SceneDescripti
     for place, original in enumerate(order):
         thing, at = shot.objects[original], (row, shot_index, place)
         targets.present[at] = 1
-        targets.colour[at] = COLOURS.index(thing.colour)
-        targets.shape[at] = SHAPES.index(thing.shape)
-        targets.material[at] = MATERIALS.index(thing.material)
-        targets.size[at] = SIZES.index(thing.size)
+        targets.colour[at], targets.shape[at], targets.material[at], targets.size[at] = look_classes(thing)
         targets.direction[at] = len(DIRECTIONS)
         targets.target[at] = MAX_OBJECTS
         for event in thing.events:

@@ -8,10 +8,11 @@ import json
 import math
 import pickle
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -118,26 +119,19 @@ class Trainer:
     @property
     def checkpoint_path(self) -> Path:
         """Where the state that goes on is kept."""
-        return self.directory / "checkpoint.pt"
+        return _checkpoint_path(self.directory)
 
     def resume(self) -> bool:
         """Take up the last checkpoint; False if there is none, a `UserError` if it is another model's."""
         if not self.checkpoint_path.exists():
             return False
-        try:
-            state = torch.load(self.checkpoint_path, map_location="cpu", weights_only=True)
-            with torch.no_grad():
-                for name, parameter in self.parameters.items():
-                    parameter.copy_(state["weights"][name])
-                    self.averages[name].copy_(state["averages"][name])
+        with _read(self.checkpoint_path) as state, torch.no_grad():
+            for name, parameter in self.parameters.items():
+                parameter.copy_(state["weights"][name])
+                self.averages[name].copy_(state["averages"][name])
             for optimizer, values in zip(self.optimizers, state["optimizers"], strict=True):
                 optimizer.load_state_dict(values)
             self.step = state["step"]
-        except (KeyError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise UserError(
-                f"{self.checkpoint_path} does not fit this model ({reason}); start again in another folder."
-            ) from error
         self._forget_lost_steps()
         return True
 
@@ -270,6 +264,31 @@ class Trainer:
     @property
     def _metrics_path(self) -> Path:
         return self.directory / "metrics.jsonl"
+
+
+def put_trained(module: nn.Module, directory: Path) -> None:
+    """Put the averaged weights of a run in `directory`, if there are any, into the module that it trained."""
+    path = _checkpoint_path(directory)
+    if path.exists():
+        with _read(path) as state, torch.no_grad():
+            for name, average in state["averages"].items():
+                module.get_parameter(name).copy_(average)
+
+
+def _checkpoint_path(directory: Path) -> Path:
+    return directory / "checkpoint.pt"
+
+
+@contextmanager
+def _read(path: Path) -> Iterator[dict[str, Any]]:
+    """What a checkpoint holds; a `UserError` if it is not whole, or does not fit where it is put."""
+    try:
+        yield torch.load(path, map_location="cpu", weights_only=True)
+    except (AttributeError, KeyError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"{path} does not fit this model ({reason}); start again in another folder."
+        ) from error
 
 
 def _step_of(line: str) -> int | None:

@@ -1,6 +1,6 @@
 """Simulated physical scenes: clips, their descriptions, and the truth behind them."""
 
-from tenku.worlds.clip import SimulatedClip, simulate_clip, simulate_clips
+from tenku.worlds.clip import SimulatedClip, simulate_clip
 from tenku.worlds.description import Event, ObjectDescription, Relation, SceneDescription
 from tenku.worlds.scene import WorldConfig
 from tenku.worlds.truth import Truth
@@ -14,5 +14,4 @@ __all__ = [
     "Truth",
     "WorldConfig",
     "simulate_clip",
-    "simulate_clips",
 ]

@@ -1,12 +1,6 @@
 """From a seed to a clip: frames, their description, and the truth behind them."""
 
-import multiprocessing
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -16,7 +10,8 @@ from tenku.worlds.description import SceneDescription
 from tenku.worlds.physics import Trajectory, simulate
 from tenku.worlds.render import Rendering, Visibility, measure_visibility, render
 from tenku.worlds.scene import Scene, WorldConfig, choose, objects_overlap, sample_scene
-from tenku.worlds.truth import Truth, describe, observe
+from tenku.worlds.tracks import track
+from tenku.worlds.truth import Truth, describe, described_objects, observe
 
 MAX_ATTEMPTS: Final = 200  # of drawing a scene in which every object can be seen
 CLEAR_SHARE: Final = 0.012  # of the picture that a clearly visible object fills
@@ -32,12 +27,17 @@ DEFAULT_WORLD: Final = WorldConfig()
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SimulatedClip:
-    """A clip (one frame makes a picture): frames (t h w 3) in sRGB and what they show."""
+    """A clip (one frame makes a picture): frames (t h w 3) in sRGB and what they show.
+
+    `boxes` (t n 5), as `worlds.tracks` defines them, are of the described objects, one shot's after the
+    other's; an object's are all 0 while another shot is on.
+    """
 
     frames: NDArray[np.uint8]
     fps: float
     seed: int
     description: SceneDescription
+    boxes: NDArray[np.float32]
     truth: Truth | None = None
 
 
@@ -66,60 +66,28 @@ def simulate_clip(
             truth = observe(shot.scene, shot.trajectory, shot.rendering, truth)
     assert description is not None
     frames = [shot.rendering.frames for shot in shots]
+    boxes = [
+        track(shot.scene, shot.trajectory, width / height)[:, described_objects(shot.rendering)]
+        for shot in shots
+    ]
     return SimulatedClip(
         frames=frames[0] if len(frames) == 1 else np.concatenate(frames),
         fps=fps,
         seed=seed,
         description=description,
+        boxes=_side_by_side(boxes),
         truth=truth,
     )
 
 
-def simulate_clips(
-    seeds: Iterable[int],
-    *,
-    num_frames: int = 33,
-    fps: float = 16,
-    height: int = 128,
-    width: int = 128,
-    world: WorldConfig = DEFAULT_WORLD,
-    with_truth: bool = False,
-    workers: int = 0,
-) -> Iterator[SimulatedClip]:
-    """The clips of many seeds, in their order, made by `workers` processes (0: by this one).
-
-    Never more than a few clips per worker are made ahead, so `seeds` may be endless. A script that asks for
-    workers needs the usual `if __name__ == "__main__":`.
-    """
-    if workers < 0:
-        raise ValueError(f"workers must be 0 or more, but is {workers}")
-    make = partial(
-        simulate_clip,
-        num_frames=num_frames,
-        fps=fps,
-        height=height,
-        width=width,
-        world=world,
-        with_truth=with_truth,
-    )
-    if workers == 0:
-        yield from map(make, seeds)
-        return
-    # Spawned, not forked: a fork would copy whatever threads torch has running.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        remaining = iter(seeds)
-        waiting: deque[Future[SimulatedClip]] = deque(
-            pool.submit(make, seed) for seed in islice(remaining, 3 * workers)
-        )
-        try:
-            while waiting:
-                clip = waiting.popleft().result()
-                waiting.extend(pool.submit(make, seed) for seed in islice(remaining, 1))
-                yield clip
-        finally:
-            for future in waiting:
-                future.cancel()
+def _side_by_side(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Blocks (t n 5) along the diagonal of one (t n 5): each has frames and objects of its own."""
+    whole = np.zeros((sum(len(part) for part in parts), sum(part.shape[1] for part in parts), 5), np.float32)
+    t = n = 0
+    for part in parts:
+        whole[t : t + len(part), n : n + part.shape[1]] = part
+        t, n = t + len(part), n + part.shape[1]
+    return whole
 
 
 def _check(seed: int, num_frames: int, fps: float, height: int, width: int) -> None:

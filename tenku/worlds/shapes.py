@@ -59,25 +59,31 @@ def ground_radius(shape: Shape, extent: float) -> float:
     return bounding_radius(shape, extent)
 
 
-def lowest_point(shape: Shape, extent: float, heights: Floats, rotations: Floats) -> Floats:
-    """Height of the lowest point of a solid whose centre is at `heights` (…) with `rotations` (… 3 3)."""
+def reach(shape: Shape, extent: float, directions: Floats) -> Floats:
+    """How far (…) a solid reaches from its centre along unit vectors (… 3) of its own frame."""
     a, b, _ = dimensions(shape, extent)
-    axis = rotations[..., 2, 2]  # how far the solid's own axis points up
-    across = np.sqrt(np.maximum(0.0, 1.0 - axis * axis))
+    along = directions[..., 2]  # the solid's own axis
+    across = np.sqrt(np.maximum(0.0, 1.0 - along * along))
+    far: Floats
     match shape:
         case "sphere":
-            below = np.full_like(axis, a)
+            far = np.full_like(along, a)
         case "cube":
-            below = a * np.abs(rotations[..., 2, :]).sum(-1)
+            far = a * np.abs(directions).sum(-1)
         case "cylinder":
-            below = b * np.abs(axis) + a * across
+            far = b * np.abs(along) + a * across
         case "cone":
-            below = np.maximum(-0.75 * b * axis, 0.25 * b * axis + a * across)
+            far = np.maximum(0.75 * b * along, a * across - 0.25 * b * along)
         case "capsule":
-            below = b * np.abs(axis) + a
+            far = b * np.abs(along) + a
         case "ring":
-            below = a * across + b
-    lowest: Floats = heights - below
+            far = a * across + b
+    return far
+
+
+def lowest_point(shape: Shape, extent: float, heights: Floats, rotations: Floats) -> Floats:
+    """Height of the lowest point of a solid whose centre is at `heights` (…) with `rotations` (… 3 3)."""
+    lowest: Floats = heights - reach(shape, extent, -rotations[..., 2, :])
     return lowest
 
 

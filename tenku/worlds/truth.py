@@ -68,7 +68,7 @@ def observe(
         depth=rendering.depth,
         visible_pixels=pixels,
         boxes=bounding_boxes(rendering.segmentation, count),
-        described=_worth_a_word(_seen(pixels, height, width)),
+        described=described_objects(rendering),
         next_shot=next_shot,
     )
 
@@ -95,6 +95,13 @@ def bounding_boxes(segmentation: NDArray[np.int8], count: int) -> NDArray[np.int
 def _seen(pixels: NDArray[np.int64], height: int, width: int) -> NDArray[np.bool_]:
     seen: NDArray[np.bool_] = pixels >= max(SEEN_SHARE * min(height, width) ** 2, 1.0)
     return seen
+
+
+def described_objects(rendering: Rendering) -> tuple[int, ...]:
+    """Indices of the objects that are seen often enough to be worth a word."""
+    height, width = rendering.segmentation.shape[1:]
+    count = int(rendering.segmentation.max()) + 1
+    return _worth_a_word(_seen(count_pixels(rendering.segmentation, count), height, width))
 
 
 def _worth_a_word(seen: NDArray[np.bool_]) -> tuple[int, ...]:

@@ -2,6 +2,7 @@ import json
 import os
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,14 @@ def folder(tmp_path: Path, tiny_model: Model) -> Path:
 
 
 def networks(model: Model) -> list[torch.nn.Module]:
-    return [model.vae, model.text_encoder, model.denoiser]
+    planner = [] if model.planner is None else [model.planner]
+    return [model.vae, model.text_encoder, *planner, model.denoiser]
 
 
 def test_a_model_comes_back_as_it_was(tmp_path: Path, tiny_model: Model) -> None:
     facts = {"recipe": {"name": "测试", "steps": 3}}
     sampling = SamplingDefaults(num_inference_steps=7, guidance_interval=(0.2, 0.9))
-    saved = Model(tiny_model.vae, tiny_model.text_encoder, tiny_model.denoiser, sampling, facts)
+    saved = replace(tiny_model, sampling=sampling, training=facts)
     save_model(tmp_path / "new" / "model", saved)
     assert sorted(os.listdir(tmp_path / "new" / "model")) == ["config.json", "model.safetensors"]
     loaded = load_model(tmp_path / "new" / "model")
@@ -39,6 +41,28 @@ def test_a_model_comes_back_as_it_was(tmp_path: Path, tiny_model: Model) -> None
             assert weights[name].dtype == torch.float32
             assert not weights[name].requires_grad
             assert torch.equal(weights[name], parameter)
+
+
+def test_a_model_that_does_not_plan_comes_back_as_it_was(tmp_path: Path, planless_model: Model) -> None:
+    save_model(tmp_path, planless_model)
+    loaded = load_model(tmp_path)
+    assert loaded.planner is None
+    assert loaded.denoiser.config == planless_model.denoiser.config
+    assert loaded.denoiser.config.tracks is None
+
+
+def test_models_from_before_there_were_plans_can_be_read(tmp_path: Path, planless_model: Model) -> None:
+    save_model(tmp_path, planless_model)
+
+    def age(config: dict[str, Any]) -> None:
+        del config["planner"], config["sampling"]["planner_steps"]
+        del config["denoiser"]["tracks"], config["denoiser"]["named_rows"]
+
+    change_config(age)(tmp_path)
+    loaded = load_model(tmp_path)
+    assert loaded.planner is None
+    assert loaded.denoiser.config == planless_model.denoiser.config
+    assert loaded.sampling == planless_model.sampling.__class__(num_inference_steps=2)
 
 
 def test_only_large_tensors_are_rounded(tmp_path: Path, tiny_model: Model) -> None:
@@ -107,6 +131,18 @@ SPOILED: dict[str, tuple[Callable[[Path], object], str]] = {
     "a missing part": (change_config(lambda c: c.pop("denoiser")), "'denoiser'"),
     "a part that is none": (change_config(lambda c: c.update(denoiser=[1])), "does not fit"),
     "another size": (change_config(lambda c: c["denoiser"].update(hidden_size=64)), "size mismatch"),
+    "a planner without weights": (
+        change_config(lambda c: c["planner"].update(depth=2)),
+        "Missing key",
+    ),
+    "tracks of another size": (
+        change_config(lambda c: c["denoiser"]["tracks"].update(look_sizes=[9, 9])),
+        "size mismatch",
+    ),
+    "weights that the configuration does not know": (
+        change_config(lambda c: c["denoiser"].update(tracks=None)),
+        "Unexpected key",
+    ),
     "another depth": (change_config(lambda c: c["denoiser"].update(depth=3)), "Missing key"),
     "a size that makes no sense": (change_config(lambda c: c["denoiser"].update(num_heads=5)), "even number"),
 }

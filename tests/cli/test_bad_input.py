@@ -64,6 +64,18 @@ BAD_COMMANDS: dict[str, tuple[tuple[str | bytes, ...], str]] = {
     "training into a file": (("train", "embedded", "-o", "file.txt"), "is a file, not a directory"),
     "no time to train": (("train", "embedded", "-o", "run", "--minutes", "nan"), "--minutes"),
     "no steps to train": (("train", "embedded", "-o", "run", "--steps", "0"), "--steps"),
+    "an unknown stage": (
+        ("train", "embedded", "-o", "run", "--stage", "vae", "--stage", "dream"),
+        "there is no stage 'dream'; there is clips, vae, text, planner, latents, denoiser",
+    ),
+    "a stage without what it needs": (
+        ("train", "tiny", "-o", "run", "--stage", "planner"),
+        "the stage planner needs the clips",
+    ),
+    "starting from nothing": (
+        ("train", "embedded", "-o", "run", "--from", "nowhere"),
+        "there is no model in 'nowhere'",
+    ),
     "evaluating nothing": (("evaluate", "embedded", "--n", "0"), "choose at least 1"),
     "evaluating an unknown model": (("evaluate", "sora"), "give 'embedded', or the folder"),
     "unknown suite": (("evaluate", "embedded", "--suite", "beauty"), "--suite"),

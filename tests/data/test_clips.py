@@ -1,10 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from tenku.data.clips import Bucket, chunk_path, make_chunk, make_clips, read_chunk
+from tenku.data.clips import Bucket, chunk_path, make_chunk, make_clips, read_chunk, read_tracks
 from tenku.data.latents import encode_clips, encode_frames, latent_path, load_latents
 from tenku.vae import VideoAutoencoder, VideoAutoencoderConfig
 from tenku.worlds import simulate_clip
@@ -13,6 +14,8 @@ CLIP = Bucket(name="clip", num_frames=5, height=32, width=48, num_clips=4, first
 PICTURE = Bucket(
     name="picture", num_frames=1, height=32, width=32, num_clips=2, first_seed=70, clips_per_chunk=2
 )
+
+SKETCH = replace(CLIP, name="sketch", sketches=True)
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +41,32 @@ def test_chunks_hold_the_clips_of_their_seeds(folder: Path) -> None:
         clip = simulate_clip(seed, num_frames=5, height=32, width=48)
         assert np.array_equal(chunk.frames[place], clip.frames)
         assert chunk.descriptions[place] == clip.description
+        boxes = read_tracks(folder / "clips", CLIP, 1)[place]
+        assert np.allclose(boxes[:, : clip.boxes.shape[1]], clip.boxes, atol=2e-3)
+        assert (boxes[:, clip.boxes.shape[1] :] == 0).all()
+
+
+def test_a_killed_run_makes_sketches_whole(tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    list(make_clips(whole, [SKETCH], workers=1))
+    make_chunk(killed, SKETCH, 0)
+    chunk_path(killed, SKETCH, 0).unlink()  # boxes come last
+    assert list(make_clips(killed, [SKETCH], workers=1)) == [(0, 2), (1, 2), (2, 2)]
+    assert files(killed) == files(whole)
+    assert sorted(files(whole)) == [
+        "sketch/00000.json",
+        "sketch/00000.tracks.npy",
+        "sketch/00001.json",
+        "sketch/00001.tracks.npy",
+    ]
 
 
 def test_a_killed_run_goes_on_to_the_same_files(folder: Path, tmp_path: Path) -> None:
     make_chunk(tmp_path, CLIP, 1)
     (tmp_path / "clip" / ".00000.npy.0123abcd.partial").write_bytes(b"half a chunk")
-    (tmp_path / "clip" / "00000.json").write_text("[]")  # frames come last: without them a chunk is not there
+    # Frames come last: without them a chunk is not there.
+    (tmp_path / "clip" / "00000.json").write_text("[]")
+    (tmp_path / "clip" / "00000.tracks.npy").write_bytes(b"")
     assert list(make_clips(tmp_path, [PICTURE, CLIP], workers=1)) == [(1, 3), (2, 3), (3, 3)]
     assert files(tmp_path) == files(folder / "clips")
     assert list(make_clips(tmp_path, [PICTURE, CLIP], workers=1)) == [(3, 3)]
@@ -79,18 +102,21 @@ def test_draws_are_clips_with_their_descriptions(folder: Path, vae: VideoAutoenc
     list(encode_clips(vae, folder / "clips", tmp_path, [CLIP]))
     bucket = load_latents(folder / "clips", tmp_path, CLIP)
     assert bucket is not None
-    latents, descriptions = bucket.draw(40, torch.Generator().manual_seed(0))
-    again, _ = bucket.draw(40, torch.Generator().manual_seed(0))
+    latents, tracks, descriptions = bucket.draw(40, torch.Generator().manual_seed(0))
+    again, _, _ = bucket.draw(40, torch.Generator().manual_seed(0))
     assert latents.shape == (40, 4, 2, 4, 6)
     assert torch.equal(latents, again)
-    known = {}
-    for index, description in enumerate(bucket.descriptions):
+    known, places = {}, {}
+    for index, description in enumerate(bucket.sketches.descriptions):
         for flip in (0, 1):
-            known[torch.tensor(bucket.chunks[index // 2][flip, index % 2]).float().numpy().tobytes()] = (
-                description.mirrored() if flip else description
-            )
+            latent = torch.tensor(bucket.chunks[index // 2][flip, index % 2]).float().numpy().tobytes()
+            known[latent] = description.mirrored() if flip else description
+            places[latent] = torch.tensor(bucket.sketches.boxes[index, ..., 0]).float() * (1 - 2 * flip)
     found = [known[clip.numpy().tobytes()] for clip in latents]
     assert found == descriptions
+    assert tracks.boxes.shape[:2] == (40, 5)
+    for clip, boxes in zip(latents, tracks.boxes, strict=True):
+        assert torch.equal(places[clip.numpy().tobytes()], boxes[..., 0])
     assert len({clip.numpy().tobytes() for clip in latents}) == 8
 
 
@@ -101,8 +127,8 @@ def test_some_chunks_or_none(folder: Path, vae: VideoAutoencoder, tmp_path: Path
     first, rest = load_latents(clips, tmp_path, CLIP, stop=1), load_latents(clips, tmp_path, CLIP, first=1)
     assert first is not None
     assert rest is not None
-    assert len(first.descriptions) == len(rest.descriptions) == 2
-    assert first.descriptions != rest.descriptions
+    assert len(first.sketches) == len(rest.sketches) == 2
+    assert first.sketches.descriptions != rest.sketches.descriptions
     assert load_latents(clips, tmp_path, CLIP, stop=0) is None
 
 

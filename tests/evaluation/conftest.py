@@ -63,5 +63,5 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     denoiser = Denoiser(
         DenoiserConfig(latent_channels=channels, text_size=32, hidden_size=32, depth=1, num_heads=2)
     )
-    save_model(folder, Model(vae, text, denoiser, SamplingDefaults(num_inference_steps=2)))
+    save_model(folder, Model(vae, text, None, denoiser, SamplingDefaults(num_inference_steps=2)))
     return folder

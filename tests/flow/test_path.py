@@ -106,3 +106,18 @@ def test_the_loss_is_the_error_of_what_is_not_given() -> None:
     wrong[1, :, 1] += 3.0
     assert torch.allclose(flow_loss(wrong, LATENTS, NOISE, sigma)[1], torch.tensor(3.0))  # 9 in one of three
     assert flow_loss(wrong, LATENTS, NOISE, torch.zeros(2, 1, 1, 1, 1)).tolist() == [0, 0]
+
+
+def test_positions_count_by_their_weight() -> None:
+    sigma = torch.full((2, 1, 4, 1, 1), 0.5)
+    wrong = velocity_of(LATENTS, NOISE)
+    wrong[:, :, 0] += 2.0
+    weight = torch.ones(2, 1, 4, 1, 1)
+    assert torch.equal(
+        flow_loss(wrong, LATENTS, NOISE, sigma, weight), flow_loss(wrong, LATENTS, NOISE, sigma)
+    )
+    weight[0, :, 0] = 5.0
+    weight[1, :, 1:] = 0.0
+    assert torch.allclose(flow_loss(wrong, LATENTS, NOISE, sigma, weight), torch.tensor([4 * 5 / 8, 4.0]))
+    sigma[:, :, 0] = 0  # what is given does not count, whatever its weight
+    assert torch.allclose(flow_loss(wrong, LATENTS, NOISE, sigma, weight), torch.zeros(2), atol=1e-9)

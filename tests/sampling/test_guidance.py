@@ -37,6 +37,28 @@ def test_guidance_leads_away_from_the_negative_text(tiny_model: Model) -> None:
     assert torch.allclose(found, without + 3 * (with_text - without), atol=1e-5)
 
 
+def test_guidance_leads_away_from_what_has_no_place(tiny_model: Model) -> None:
+    positive, negative = texts(tiny_model)
+    config = tiny_model.denoiser.config.tracks
+    assert config is not None
+    tracks = torch.randn(1, config.channels, 2, 3, generator=torch.Generator().manual_seed(1))
+    tracks[:, 0] = 1
+
+    def told(text: TextConditioning, places: Tensor | None) -> Tensor:
+        velocity: Tensor = tiny_model.denoiser(LATENTS, level(0.5), text.tokens, text.mask, places)
+        return velocity
+
+    def found(scale: float, places: Tensor | None) -> Tensor:
+        guidance = Guidance(scale=scale)
+        return guided_velocity(tiny_model.denoiser, LATENTS, level(0.5), positive, negative, guidance, places)
+
+    placed, without = told(positive, tracks), told(negative, None)
+    assert not torch.allclose(placed, told(positive, None), atol=1e-3)
+    assert torch.equal(found(1, tracks), placed)
+    assert torch.allclose(found(3, tracks), without + 3 * (placed - without), atol=1e-5)
+    assert torch.allclose(found(3, torch.zeros_like(tracks)), found(3, None), atol=1e-5)
+
+
 @pytest.mark.parametrize(("sigma", "guided"), [(0.24, False), (0.25, True), (0.75, True), (0.76, False)])
 def test_outside_the_interval_there_is_none(tiny_model: Model, sigma: float, guided: bool) -> None:
     positive, negative = texts(tiny_model)

@@ -9,10 +9,14 @@ import torch
 
 from tenku.data.clips import Bucket, make_clips, read_chunk
 from tenku.data.latents import LatentBucket, encode_clips, load_latents
-from tenku.denoiser import Denoiser, DenoiserConfig
+from tenku.data.tracks import LOOK_SIZES, Sketches, load_sketches
+from tenku.denoiser import BOX_SIZE, Denoiser, DenoiserConfig, TrackConfig
 from tenku.media import read_picture
 from tenku.text import TextEncoder, TextEncoderConfig
-from tenku.training.denoiser import DenoiserTask, DenoiserTaskConfig
+from tenku.training.denoiser import DenoiserTask, DenoiserTaskConfig, positions_in_boxes
+from tenku.training.drawing import draw_tracks
+from tenku.training.planner import PlannerTask, PlannerTaskConfig
+from tenku.training.scene_targets import MAX_OBJECTS
 from tenku.training.text import SceneReader, TextTask, TextTaskConfig
 from tenku.training.trainer import Task, Trainer, TrainerConfig
 from tenku.training.vae import ClipFrames, VaeTask, VaeTaskConfig, psnr
@@ -23,13 +27,27 @@ PICTURE = Bucket(
     name="picture", num_frames=1, height=32, width=32, num_clips=2, first_seed=70, clips_per_chunk=2
 )
 CLIP = Bucket(name="clip", num_frames=9, height=32, width=48, num_clips=4, first_seed=90, clips_per_chunk=2)
+SKETCH = Bucket(
+    name="sketch",
+    num_frames=9,
+    height=48,
+    width=48,
+    num_clips=16,
+    first_seed=300,
+    clips_per_chunk=8,
+    sketches=True,
+    cut_probability=0.0,
+    pairs="any",
+)
+TRACKS = TrackConfig(look_sizes=LOOK_SIZES, frames_per_latent=4, hidden_size=16)
+UNCOMPILED = 2.0  # no bucket has so many of the steps
 FAST = TrainerConfig(num_steps=100, warmup_steps=1, muon_lr=5e-3, adamw_lr=3e-3)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clips")
-    list(make_clips(folder, [PICTURE, CLIP], workers=1))
+    list(make_clips(folder, [PICTURE, CLIP, SKETCH], workers=1))
     return folder
 
 
@@ -116,16 +134,21 @@ def test_the_denoiser_learns(
     torch.manual_seed(0)
     denoiser = Denoiser(
         DenoiserConfig(
-            latent_channels=6, text_size=16, hidden_size=32, depth=2, num_heads=2, channel_std=(1.0,) * 6
+            latent_channels=6,
+            text_size=16,
+            hidden_size=32,
+            depth=2,
+            num_heads=2,
+            channel_std=(1.0,) * 6,
+            tracks=TRACKS,
         )
     )
     config = DenoiserTaskConfig(
         bucket_shares={"picture": 0.5, "clip": 0.5},
         tokens_per_step=64,
-        compiled=False,
+        compile_from=UNCOMPILED,
         held_out_batch=2,
-        sample_grids=((2, 4, 6), (1, 4, 4)),
-        sample_prompts=("a red ball", "一个红球"),
+        num_samples=2,
     )
     task = DenoiserTask(denoiser, text_encoder, vae, latents, latents[1:], config)
     before, after = train(task, tmp_path)
@@ -135,7 +158,9 @@ def test_the_denoiser_learns(
         figures = task.evaluate()
         assert figures == task.evaluate()
         task.save_samples(tmp_path / "sheet.png")
-    assert set(figures) == {f"clip@{level}" for level in (0.3, 0.6, 0.85, 0.97)}
+    assert set(figures) == {
+        f"clip{part}@{level}" for part in ("", "_objects") for level in (0.3, 0.6, 0.85, 0.97)
+    }
     assert read_picture(tmp_path / "sheet.png").shape[0] > 4 * 32
 
     result = task.loss(0, torch.Generator().manual_seed(0))
@@ -151,6 +176,191 @@ def test_a_denoiser_without_clips_has_nothing_to_learn(
     config = DenoiserTaskConfig(bucket_shares={"elsewhere": 1.0})
     with pytest.raises(ValueError, match="simulate and encode them first"):
         DenoiserTask(denoiser, text_encoder, vae, latents, [], config)
+
+
+def denoiser_task(
+    vae: VideoAutoencoder, text_encoder: TextEncoder, latents: list[LatentBucket], **config: float
+) -> DenoiserTask:
+    """One that draws clips of nine frames and 18 tokens, 36 of them a step."""
+    torch.manual_seed(0)
+    denoiser = Denoiser(
+        DenoiserConfig(latent_channels=6, text_size=16, hidden_size=32, depth=1, num_heads=2, tracks=TRACKS)
+    )
+    settings: dict[str, float] = {"compile_from": UNCOMPILED, "tokens_per_step": 36 * 18, "track_noise": 0.0}
+    task_config = DenoiserTaskConfig(bucket_shares={"clip": 1.0}, **{**settings, **config})  # type: ignore[arg-type]
+    return DenoiserTask(denoiser, text_encoder, vae, latents, [], task_config)
+
+
+class Watched:
+    """What a task gives its denoiser to see in one step."""
+
+    def __init__(self, task: DenoiserTask) -> None:
+        with torch.no_grad():
+            hook = task.module.register_forward_pre_hook(self._watch)
+            task.loss(0, torch.Generator().manual_seed(0))
+            hook.remove()
+
+    def _watch(self, module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        _, _, _, mask, self.tracks = inputs
+        self.has_tracks = self.tracks.flatten(1).any(1)
+        self.has_text = mask.sum(1) > 10  # more than its registers
+
+
+@pytest.mark.parametrize(
+    ("left_out", "has_text", "has_tracks"),
+    [
+        ({}, True, True),
+        ({"condition_dropout": 1.0}, False, False),
+        ({"text_dropout": 1.0}, False, True),
+        ({"track_dropout": 1.0}, True, False),
+    ],
+)
+def test_text_and_tracks_are_left_out(
+    vae: VideoAutoencoder,
+    text_encoder: TextEncoder,
+    latents: list[LatentBucket],
+    left_out: dict[str, float],
+    has_text: bool,
+    has_tracks: bool,
+) -> None:
+    shares = {"condition_dropout": 0.0, "text_dropout": 0.0, "track_dropout": 0.0, **left_out}
+    seen = Watched(denoiser_task(vae, text_encoder, latents, **shares))
+    assert seen.has_tracks.tolist() == [has_tracks] * 36
+    assert seen.has_text.tolist() == [has_text] * 36
+
+
+def test_each_is_left_out_as_often_as_it_should(
+    vae: VideoAutoencoder, text_encoder: TextEncoder, latents: list[LatentBucket]
+) -> None:
+    shares = {"condition_dropout": 0.2, "text_dropout": 0.3, "track_dropout": 0.4}
+    seen = Watched(denoiser_task(vae, text_encoder, latents, tokens_per_step=600 * 18, **shares))
+    text, tracks = seen.has_text, seen.has_tracks
+    kinds = (~text & ~tracks, ~text & tracks, text & ~tracks, text & tracks)
+    for kind, share in zip(kinds, (0.2, 0.3, 0.4, 0.1), strict=True):
+        assert kind.float().mean().item() == pytest.approx(share, abs=0.06)
+
+
+def test_only_the_places_of_what_is_there_are_off(
+    vae: VideoAutoencoder, text_encoder: TextEncoder, latents: list[LatentBucket]
+) -> None:
+    none = {"condition_dropout": 0.0, "text_dropout": 0.0, "track_dropout": 0.0}
+    exact = Watched(denoiser_task(vae, text_encoder, latents, **none)).tracks
+    loose = Watched(denoiser_task(vae, text_encoder, latents, track_noise=0.05, **none)).tracks
+    places = 4 * BOX_SIZE
+    assert torch.equal(loose[:, :-places], exact[:, :-places])
+    error = (loose - exact)[:, -places:]
+    there = (exact[:, :1] > 0).expand_as(error)
+    assert not error[~there].any()
+    assert error[there].std().item() == pytest.approx(0.05, rel=0.05)
+
+
+def test_what_lies_in_boxes_counts_more(
+    vae: VideoAutoencoder, text_encoder: TextEncoder, latents: list[LatentBucket]
+) -> None:
+    """The new network predicts nothing, so its error is the latents' and noise's own: little in places."""
+    one, four, most = (
+        denoiser_task(vae, text_encoder, latents, object_weight=weight)
+        .loss(0, torch.Generator().manual_seed(0))
+        .loss.item()
+        for weight in (1.0, 4.0, 1e6)
+    )
+    assert min(one, most) < four < max(one, most)
+
+
+def test_positions_in_boxes_are_those_of_the_boxes() -> None:
+    packed = torch.zeros(1, 1 + 4 * BOX_SIZE, 2, 2)
+    packed[:, 0] = 1
+    boxes = packed[0, 1:].unflatten(0, (4, BOX_SIZE))  # f n t o
+    inside = positions_in_boxes(packed, 8, 16)
+    assert inside.shape == (1, 1, 2, 8, 16)
+    assert not inside.any()  # boxes without a size are not there
+    boxes[:, :, 0, 0] = torch.tensor([1.0, -0.5, 0.5, 0.5, 0.0])  # a quarter is a position: 2 by 2 of them
+    inside = positions_in_boxes(packed, 8, 16)[0, 0]
+    assert not inside[1].any()
+    rows, columns = inside[0].nonzero().unbind(1)
+    # The middle is 8 columns from the left and 4 rows from the top; one position more on each side.
+    assert (columns.min(), columns.max()) == (10, 13)
+    assert (rows.min(), rows.max()) == (0, 3)
+    assert inside[0].sum() == 16
+    boxes[:, :, 0, 1] = torch.tensor([-1.5, 0.5, 0.25, 0.25, 0.0])
+    both = positions_in_boxes(packed, 8, 16)[0, 0]
+    assert both[0].sum() > 16
+    assert (both[0] >= inside[0]).all()
+
+
+def planner_task(folder: Path, text_encoder: TextEncoder, held_out: Sketches | None) -> PlannerTask:
+    torch.manual_seed(0)
+    planner = Denoiser(
+        DenoiserConfig(
+            latent_channels=TRACKS.channels,
+            text_size=16,
+            hidden_size=32,
+            depth=2,
+            num_heads=2,
+            patch_size=(1, 1, 1),
+            named_rows=MAX_OBJECTS,
+        )
+    )
+    config = PlannerTaskConfig(
+        bucket_shares={"sketch": 1.0}, batch_size=8, num_steps=3, compile_from=UNCOMPILED
+    )
+    training = {"sketch": load_sketches(folder, SKETCH, [1])}
+    return PlannerTask(planner, text_encoder, TRACKS, training, held_out, config)
+
+
+def test_the_planner_learns(folder: Path, text_encoder: TextEncoder, tmp_path: Path) -> None:
+    task = planner_task(folder, text_encoder, load_sketches(folder, SKETCH, [0]))
+    before, after = train(task, tmp_path, steps=20)
+    assert after < 0.9 * before
+    task.module.eval()
+    with torch.no_grad():
+        figures = task.evaluate()
+        assert figures == task.evaluate()
+        task.save_samples(tmp_path / "sheet.png")
+    assert {"loss@0.3", "loss@0.6", "loss@0.9", "count", "colour", "shape", "material", "size"} == set(
+        figures
+    )
+    assert all(np.isfinite(value) for value in figures.values())
+    assert read_picture(tmp_path / "sheet.png").shape[0] > 16 * 96  # each true one beside a sampled one
+    result = task.loss(0, torch.Generator().manual_seed(0))
+    assert result.num_clips == 8
+    assert result.flops > 0
+    assert not any(parameter.requires_grad for parameter in text_encoder.parameters())
+
+
+def test_the_planner_hears_the_text(folder: Path, text_encoder: TextEncoder, tmp_path: Path) -> None:
+    task = planner_task(folder, text_encoder, load_sketches(folder, SKETCH, [0]))
+    train(task, tmp_path, steps=40)
+    task.module.eval()
+    shape = torch.Size((1, TRACKS.channels, 3, MAX_OBJECTS, 1))
+    with torch.no_grad():
+        one, two, again = (
+            task.sample(text_encoder.encode([prompt]).first(text_encoder.config.num_registers), shape)
+            for prompt in ("a red ball falls", "蓝色的圆锥", "a red ball falls")
+        )
+    assert one.boxes.shape == (1, 9, MAX_OBJECTS, BOX_SIZE)
+    assert torch.equal(one.boxes, again.boxes)
+    assert one.present.any() or two.present.any()
+    assert not torch.equal(one.boxes, two.boxes)
+
+
+def test_a_planner_without_sketches_has_nothing_to_learn(folder: Path, text_encoder: TextEncoder) -> None:
+    sketches = load_sketches(folder, SKETCH, [0])
+    task = planner_task(folder, text_encoder, sketches)
+    with pytest.raises(ValueError, match="simulate them first"):
+        PlannerTask(task.module, text_encoder, TRACKS, {"elsewhere": sketches}, sketches, task.config)
+    with pytest.raises(ValueError, match="judge the planner by"):
+        planner_task(folder, text_encoder, None)
+
+
+def test_tracks_can_be_looked_at(folder: Path) -> None:
+    tracks, descriptions = load_sketches(folder, SKETCH, [0]).take(range(8), [0] * 8)
+    videos = draw_tracks(tracks)
+    assert len(videos) == 8
+    for video, description in zip(videos, descriptions, strict=True):
+        assert video.frames.shape == (9, 96, 96, 3)
+        colours = {tuple(pixel) for pixel in video.frames.reshape(-1, 3).tolist()}
+        assert 2 <= len(colours) <= 1 + len({thing.colour for thing in description.objects})
 
 
 def test_the_reader_learns(text_encoder: TextEncoder, tmp_path: Path) -> None:
@@ -170,18 +380,32 @@ def test_the_reader_learns(text_encoder: TextEncoder, tmp_path: Path) -> None:
 def test_matrices_go_to_muon_and_the_rest_does_not(
     vae: VideoAutoencoder, text_encoder: TextEncoder, latents: list[LatentBucket], folder: Path
 ) -> None:
-    denoiser = Denoiser(DenoiserConfig(latent_channels=6, text_size=16, hidden_size=32, depth=1, num_heads=2))
-    config = DenoiserTaskConfig(bucket_shares={"picture": 1.0}, compiled=False)
+    denoiser = Denoiser(
+        DenoiserConfig(latent_channels=6, text_size=16, hidden_size=32, depth=1, num_heads=2, tracks=TRACKS)
+    )
+    config = DenoiserTaskConfig(bucket_shares={"picture": 1.0}, compile_from=UNCOMPILED)
     tasks: list[Task] = [
         VaeTask(vae, ClipFrames(folder, [CLIP]), torch.zeros(0), VaeTaskConfig()),
         TextTask(SceneReader(text_encoder), TextTaskConfig()),
+        planner_task(folder, text_encoder, load_sketches(folder, SKETCH, [0])),
         DenoiserTask(denoiser, text_encoder, vae, latents, [], config),
     ]
     for task in tasks:
         chosen = {name for name, p in task.module.named_parameters() if task.uses_muon(name, p)}
         assert chosen
         assert all(task.module.get_parameter(name).ndim >= 2 for name in chosen)
-        strangers = ("linear", "frame_out", "words", "positions", "registers", "modulation", "patch", "time")
+        strangers = (
+            "linear",
+            "frame_out",
+            "words",
+            "positions",
+            "registers",
+            "modulation",
+            "patch",
+            "time",
+            "tracks",
+            "row_in",
+        )
         assert not [name for name in chosen if any(word in name for word in strangers)]
 
 

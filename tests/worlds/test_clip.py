@@ -1,11 +1,10 @@
 import pickle
 import time
-from itertools import count, islice
 
 import numpy as np
 import pytest
 
-from tenku.worlds import SceneDescription, SimulatedClip, WorldConfig, simulate_clip, simulate_clips
+from tenku.worlds import SceneDescription, SimulatedClip, WorldConfig, simulate_clip
 from tenku.worlds.vocabulary import HELD_OUT_PAIRS
 
 
@@ -104,20 +103,6 @@ def test_every_object_is_described_and_clearly_visible(clips: list[SimulatedClip
         assert len(truth.described) == len(truth.scene.objects)
         clear = truth.visible_pixels >= 0.008 * 64 * 64
         assert (clear.mean(0) >= 0.25).all()
-
-
-def test_workers_give_the_same_clips_in_order() -> None:
-    here = [simulate_clip(seed, num_frames=5, height=32, width=32) for seed in (4, 2, 9)]
-    there = list(simulate_clips((4, 2, 9), num_frames=5, height=32, width=32, workers=1))
-    assert [clip.seed for clip in there] == [4, 2, 9]
-    for one, two in zip(here, there, strict=True):
-        assert np.array_equal(one.frames, two.frames)
-        assert one.description == two.description
-
-
-def test_seeds_may_be_endless() -> None:
-    clips = islice(simulate_clips(count(), num_frames=1, height=16, width=16), 3)
-    assert [clip.seed for clip in clips] == [0, 1, 2]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,188 @@
+"""The stage that trains the planner: from what a caption says to tracks, without a pixel."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tenku.data.tracks import Sketches, in_canonical_order
+from tenku.denoiser import Denoiser, TrackConfig
+from tenku.flow import NoiseLevels, add_noise, flow_loss
+from tenku.media import contact_sheet, write_picture
+from tenku.sampling import multistep, shifted_sigmas
+from tenku.text import TextConditioning, TextEncoder
+from tenku.timeline import Tracks, text_to_video
+from tenku.timeline.tracks import plan_latents, tracks_of_plan
+from tenku.training.denoiser import can_compile, compiled
+from tenku.training.drawing import draw_tracks
+from tenku.training.text import write_caption
+from tenku.training.trainer import StepLoss, is_matrix
+from tenku.worlds.description import SceneDescription
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannerTaskConfig:
+    """Batch, shares of the steps by bucket name, and how captions are drawn and left out.
+
+    Buckets with at least `compile_from` of the steps are compiled; samples take `num_steps`.
+    """
+
+    bucket_shares: Mapping[str, float]
+    batch_size: int = 96
+    noise_levels: NoiseLevels = field(default_factory=lambda: NoiseLevels(logit_mean=0.3, logit_std=1.2))
+    text_dropout: float = 0.05
+    plain_share: float = 0.2
+    text_length: int = 64
+    held_out_batch: int = 256
+    num_steps: int = 16
+    compile_from: float = 0.1
+
+
+class PlannerTask:
+    """Predict the velocity of noisy tracks, given what the registers hold of captions in both languages."""
+
+    name = "planner"
+
+    def __init__(
+        self,
+        module: Denoiser,
+        text_encoder: TextEncoder,
+        tracks: TrackConfig,
+        training: Mapping[str, Sketches],
+        held_out: Sketches | None,
+        config: PlannerTaskConfig,
+    ) -> None:
+        self.module = module
+        self.text_encoder = text_encoder.eval().requires_grad_(False)
+        self.tracks, self.config = tracks, config
+        if held_out is None:
+            raise ValueError("no sketches are left to judge the planner by: simulate more")
+        self.held_out = held_out
+        names = [name for name in training if config.bucket_shares.get(name, 0) > 0]
+        if not names:
+            raise ValueError("no bucket with a share of the steps has sketches: simulate them first")
+        self.training = [training[name] for name in names]
+        self.shares = torch.tensor([config.bucket_shares[name] for name in names])
+        for name in names:
+            shape = self.training[names.index(name)].boxes.shape
+            frames = 1 + (shape[1] - 1) // tracks.frames_per_latent
+            module.rotary((frames, module.config.named_rows, 1), module.patch_in.weight)
+        often = [names.index(name) for name in names if config.bucket_shares[name] >= config.compile_from]
+        self.predict = dict.fromkeys(often, compiled(module, len(often))) if often and can_compile() else {}
+
+    def loss(self, step: int, generator: torch.Generator) -> StepLoss:
+        """Flow loss over a batch of one bucket, half of it mirrored."""
+        bucket = int(torch.multinomial(self.shares, 1, generator=generator))
+        sketches, predict = self.training[bucket], self.predict.get(bucket, self.module)
+        batch = self.config.batch_size
+        chosen = torch.randint(len(sketches), (batch,), generator=generator).tolist()
+        mirrored = torch.randint(2, (batch,), generator=generator).tolist()
+        rng = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
+        tracks, descriptions = self._take(sketches, chosen, mirrored)
+        captions = [
+            "" if rng.random() < self.config.text_dropout else write_caption(d, rng, self.config.plain_share)
+            for d in descriptions
+        ]
+        latents = self._latents(tracks)
+        text = self._encode(captions)
+        sigma = self.config.noise_levels.sample(batch, latents.shape[2], generator)
+        loss = self._flow_loss(predict, latents, sigma, text, generator).mean()
+        tokens = latents.shape[2] * latents.shape[3]
+        flops = batch * self.module.config.training_flops(tokens, text.tokens.shape[1])
+        return StepLoss(loss, batch, flops, {})
+
+    def uses_muon(self, name: str, parameter: nn.Parameter) -> bool:
+        """Matrices of the blocks, not their modulation tables."""
+        return is_matrix(name, parameter, ()) and name.startswith("blocks") and "modulation" not in name
+
+    def evaluate(self) -> dict[str, float]:
+        """Loss on held-out sketches, and how often sampled tracks have what the plain prompt says."""
+        tracks, descriptions = self._held_out(self.config.held_out_batch)
+        text = self._encode(_captions(descriptions, 1.0))
+        latents = self._latents(tracks)
+        figures = {}
+        for level in (0.3, 0.6, 0.9):
+            sigma = torch.full(latents.shape[:1] + latents.shape[2:3], level)
+            loss = self._flow_loss(self.module, latents, sigma, text, torch.Generator().manual_seed(1))
+            figures[f"loss@{level}"] = float(loss.mean())
+        return figures | _agreement(self.sample(text, latents.shape), tracks, self.tracks)
+
+    def save_samples(self, path: Path) -> None:
+        """True tracks beside sampled ones, each a picture of outlines."""
+        tracks, descriptions = self._held_out(12)
+        captions = _captions(descriptions, 0.5)
+        sampled = self.sample(self._encode(captions), self._latents(tracks).shape)
+        videos = [
+            video for pair in zip(draw_tracks(tracks), draw_tracks(sampled), strict=True) for video in pair
+        ]
+        labels = [label for caption in captions for label in (caption, "sampled")]
+        write_picture(path, contact_sheet(videos, labels, num_columns=7, num_strips=1))
+
+    def sample(self, text: TextConditioning, shape: torch.Size) -> Tracks:
+        """Tracks of texts, from fixed noise of a planner's latents' shape (b c t o 1)."""
+        noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+        with torch.autocast("cpu", torch.bfloat16):
+            latents = multistep(
+                lambda noisy, level: self.module(noisy, level, text.tokens, text.mask).float(),
+                text_to_video("", (shape[0], shape[1], shape[2], shape[3], shape[4])),
+                noise,
+                shifted_sigmas(self.config.num_steps, 1.0),
+            )
+        return tracks_of_plan(latents, self.tracks)
+
+    def _held_out(self, count: int) -> tuple[Tracks, list[SceneDescription]]:
+        chosen = range(min(count, len(self.held_out)))
+        return self._take(self.held_out, chosen, [0] * len(chosen))
+
+    def _take(
+        self, sketches: Sketches, chosen: Sequence[int], mirrored: Sequence[int]
+    ) -> tuple[Tracks, list[SceneDescription]]:
+        tracks, descriptions = sketches.take(chosen, mirrored)
+        return in_canonical_order(tracks, descriptions, self.module.config.named_rows), descriptions
+
+    def _latents(self, tracks: Tracks) -> Tensor:
+        return plan_latents(tracks.packed(self.tracks.frames_per_latent), self.tracks)
+
+    def _encode(self, captions: Sequence[str]) -> TextConditioning:
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            text = self.text_encoder.encode(captions, self.config.text_length)
+        return text.first(self.text_encoder.config.num_registers)
+
+    def _flow_loss(
+        self,
+        predict: Callable[..., Tensor],
+        latents: Tensor,
+        sigma: Tensor,
+        text: TextConditioning,
+        generator: torch.Generator,
+    ) -> Tensor:
+        noise = torch.randn(latents.shape, generator=generator)
+        spread = sigma[:, None, :, None, None]
+        with torch.autocast("cpu", torch.bfloat16):
+            velocity = predict(add_noise(latents, noise, spread), sigma, text.tokens, text.mask)
+        return flow_loss(velocity, latents, noise, spread)
+
+
+def _captions(descriptions: Sequence[SceneDescription], plain_share: float) -> list[str]:
+    rng = np.random.default_rng(3)
+    return [write_caption(description, rng, plain_share) for description in descriptions]
+
+
+def _agreement(sampled: Tracks, true: Tracks, config: TrackConfig) -> dict[str, float]:
+    """Share of clips with the right number of objects, and of objects with each attribute right."""
+    right = (sampled.present == true.present).all(1)
+    figures = {"count": float(right.float().mean())}
+    there = (sampled.present > 0) & (true.present > 0)
+    names = ("colour", "shape", "material", "size")
+    parts = zip(
+        torch.split(sampled.looks, list(config.look_sizes), -1),
+        torch.split(true.looks, list(config.look_sizes), -1),
+        strict=True,
+    )
+    for name, (ours, theirs) in zip(names, parts, strict=True):
+        alike = (ours.argmax(-1) == theirs.argmax(-1)) & there
+        figures[name] = float(alike.sum() / there.sum().clamp(min=1))
+    return figures
