@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from tenku.checkpoint import Model, keep_freed_memory, load_model
+from tenku.errors import UserError
 from tenku.media import Frame, Video
 from tenku.sampling import Guidance, guided_velocity, multistep, shifted_sigmas
 from tenku.text import TextConditioning
@@ -86,6 +87,8 @@ class TextToVideoPipeline:
         text = self.read(request, timeline, seconds)
         if tracks is None:
             tracks = self.plan(request, timeline, text, seconds)
+        else:
+            self._check_tracks(tracks, request)
         latents = self.sample(request, timeline, text, tracks, seconds, progress)
         left, total = request.num_frames, timeline.num_latent_frames
         chunks = self.model.vae.decode_chunks(torch.split(latents, DECODE_CHUNK, dim=2))
@@ -156,6 +159,16 @@ class TextToVideoPipeline:
                 noise,
                 shifted_sigmas(steps, defaults.shift),
                 lambda done, total: progress("denoise", done, total),
+            )
+
+    def _check_tracks(self, tracks: Tracks, request: GenerationRequest) -> None:
+        if self.model.denoiser.config.tracks is None:
+            raise UserError("this model cannot follow tracks; leave them out, or load one that can.")
+        needed = padded_num_frames(request.num_frames, self.model.vae.config.temporal_compression)
+        if tracks.boxes.shape[1] != needed:
+            raise UserError(
+                f"a video of {request.num_frames} frames needs tracks of {needed}, "
+                f"not of {tracks.boxes.shape[1]}."
             )
 
     def _precision(self) -> torch.autocast:

@@ -95,10 +95,15 @@ def load_model(place: str | Path) -> Model:
     return model
 
 
+def is_model(folder: Path) -> bool:
+    """Whether a whole model lies in a folder: its configuration is written last."""
+    return (folder / CONFIG_FILE).exists()
+
+
 def _folder_of(place: str | Path) -> Path:
     folder = EMBEDDED if str(place) == "embedded" else Path(place)
     finished = folder / RUN_MODEL
-    return finished if not (folder / CONFIG_FILE).exists() and finished.is_dir() else folder
+    return finished if not is_model(folder) and finished.is_dir() else folder
 
 
 def _read(folder: Path, place: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -75,11 +75,21 @@ def _descriptions_path(directory: Path, bucket: Bucket, index: int) -> Path:
     return directory / bucket.name / f"{index:05d}.json"
 
 
+def is_made(directory: Path, bucket: Bucket, index: int) -> bool:
+    """Whether all of a chunk is there."""
+    return chunk_path(directory, bucket, index).exists() and _tracks_path(directory, bucket, index).exists()
+
+
+def made_chunks(directory: Path, bucket: Bucket) -> list[int]:
+    """The chunks of a bucket that are there."""
+    return [index for index in range(bucket.num_chunks) if is_made(directory, bucket, index)]
+
+
 def make_chunk(directory: Path, bucket: Bucket, index: int) -> None:
     """Simulate one chunk and write it, unless it is there."""
-    path = chunk_path(directory, bucket, index)
-    if path.exists():
+    if is_made(directory, bucket, index):
         return
+    path = chunk_path(directory, bucket, index)
     path.parent.mkdir(parents=True, exist_ok=True)
     world = WorldConfig(cut_probability=bucket.cut_probability, pairs=bucket.pairs)
     first = bucket.first_seed + index * bucket.clips_per_chunk
@@ -131,7 +141,7 @@ def make_clips(directory: Path, buckets: Sequence[Bucket], workers: int) -> Iter
     """
     jobs = [(bucket, index) for bucket in buckets for index in range(bucket.num_chunks)]
     jobs.sort(key=lambda job: (job[1] / job[0].num_chunks, job[0].name))
-    missing = [job for job in jobs if not chunk_path(directory, *job).exists()]
+    missing = [job for job in jobs if not is_made(directory, *job)]
     for bucket in buckets:
         remove_unfinished(directory / bucket.name)
     done = len(jobs) - len(missing)

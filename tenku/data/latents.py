@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from tenku.data.clips import Bucket, chunk_path, read_chunk
+from tenku.data.clips import Bucket, made_chunks, read_chunk
 from tenku.data.tracks import Sketches, load_sketches
 from tenku.media import Frames, remove_unfinished, replacing
 from tenku.timeline import Tracks
@@ -38,7 +38,7 @@ def encode_clips(
     """
     for bucket in buckets:
         remove_unfinished(latents / bucket.name)
-    jobs = [(b, i) for b in buckets for i in range(b.num_chunks) if chunk_path(clips, b, i).exists()]
+    jobs = [(b, i) for b in buckets for i in made_chunks(clips, b)]
     for done, (bucket, index) in enumerate(jobs):
         yield done, len(jobs)
         path = latent_path(latents, bucket, index)

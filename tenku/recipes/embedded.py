@@ -17,8 +17,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tenku.checkpoint import RUN_MODEL, Model, SamplingDefaults, keep_freed_memory, save_model
-from tenku.data.clips import Bucket, chunk_path, make_clips, read_chunk
+from tenku.checkpoint import (
+    RUN_MODEL,
+    Model,
+    SamplingDefaults,
+    is_model,
+    keep_freed_memory,
+    load_model,
+    save_model,
+)
+from tenku.data.clips import Bucket, made_chunks, make_clips, read_chunk
 from tenku.data.latents import LatentBucket, encode_clips, load_latents
 from tenku.data.tracks import LOOK_SIZES, Sketches, load_sketches, of_one_shot
 from tenku.denoiser import Denoiser, DenoiserConfig, TrackConfig
@@ -41,6 +49,7 @@ from tenku.worlds.clip import simulate_clip
 HELD_OUT_SEED: Final = 40_000_000  # clips that no stage trains on
 
 _Stop = Callable[[], bool]
+_START: Final = "start"  # the model that a run started from
 STAGES: Final = ("clips", "vae", "text", "planner", "latents", "denoiser")
 
 
@@ -182,7 +191,7 @@ def embedded() -> EmbeddedRecipe:
             num_steps=1_000, muon_lr=2e-3, adamw_lr=1e-3, ema_decay=0.995, decay_share=0.4
         ),
         denoiser=DenoiserConfig(
-            latent_channels=48, text_size=256, hidden_size=384, depth=6, num_heads=3, tracks=TRACKS
+            latent_channels=48, text_size=256, hidden_size=256, depth=6, num_heads=2, tracks=TRACKS
         ),
         denoiser_task=DenoiserTaskConfig(
             bucket_shares={
@@ -194,11 +203,11 @@ def embedded() -> EmbeddedRecipe:
                 "tall_clip": 0.02,
                 "long_clip": 0.04,
             },
-            tokens_per_step=6_144,
+            tokens_per_step=4_096,
             noise_levels=NoiseLevels(logit_mean=0.6, logit_std=1.2),
         ),
         denoiser_training=TrainerConfig(
-            num_steps=20_000, muon_lr=1.5e-3, adamw_lr=6e-4, ema_decay=0.995, decay_share=0.25
+            num_steps=1_500, muon_lr=2e-3, adamw_lr=1e-3, ema_decay=0.99, decay_share=0.45
         ),
     )
 
@@ -264,8 +273,9 @@ def run(
     """Train a recipe's model in `output` and return it; the finished one is also in `output/model`.
 
     OutOfTimeError after so many minutes; everything is saved then. `workers` simulate clips, one a core
-    unless said. Networks start as those of the model `start`, if one is given; only `stages` are followed,
-    and what belongs to the others stays as it starts or as an earlier run in `output` left it.
+    unless said. Networks start as those of the model `start`, if one is given, and it is kept in `output` for
+    later runs; only `stages` are followed, and what belongs to the others stays as it starts or as an earlier
+    run in `output` left it.
     """
     keep_freed_memory()
     rank, _ = join_world()
@@ -273,6 +283,8 @@ def run(
         raise UserError(
             f"{str(output)!r} already holds something; go on with --resume, or choose another folder."
         )
+    if start is None and is_model(output / _START):
+        start = load_model(output / _START)
     plan = _Run(recipe.shortened(steps), output, _stopwatch(minutes), rank, start, tuple(stages))
     return plan.follow(workers or os.cpu_count() or 1)
 
@@ -304,6 +316,8 @@ class _Run:
         """All stages in their order."""
         recipe = self.recipe
         self._check()
+        if self.start is not None and self.rank == 0:
+            save_model(self.output / _START, self.start, torch.float32)
         if "clips" in self.stages:
             self._make("clips", lambda: make_clips(self.clips, recipe.buckets, workers))
         vae, channel_std = self._train_autoencoder()
@@ -397,7 +411,7 @@ class _Run:
         sketches, held_out = {}, None
         for bucket in recipe.buckets:
             if bucket.name in recipe.planner_task.bucket_shares:
-                chunks = [i for i in range(bucket.num_chunks) if chunk_path(self.clips, bucket, i).exists()]
+                chunks = made_chunks(self.clips, bucket)
                 kept_back = chunks[:1] if bucket.sketches and held_out is None and len(chunks) > 1 else []
                 load = partial(self._load_sketches, bucket)
                 if kept_back:

@@ -37,7 +37,8 @@ class Tracks:
         rest = rearrange(self.boxes[:, 1:], "b (t f) o n -> b (f n) t o", f=temporal_compression)
         boxes = torch.cat([first, rest], 2)
         t = boxes.shape[2]
-        present = repeat(self.present.to(boxes.dtype), "b o -> b 1 t o", t=t)
+        in_time = boxes[:, -BOX_SIZE:][:, 2:3] > 0  # has a width in the last frame: not in another shot
+        present = in_time * self.present.to(boxes.dtype)[:, None, None]
         looks = repeat(self.looks.to(boxes.dtype), "b o c -> b c t o", t=t)
         return torch.cat([present, looks, boxes], 1) * present
 

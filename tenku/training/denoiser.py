@@ -94,8 +94,9 @@ class DenoiserTask:
         return StepLoss(loss, batch, flops, {f"loss_{bucket.bucket.name}": float(loss.detach())})
 
     def uses_muon(self, name: str, parameter: nn.Parameter) -> bool:
-        """Matrices of the blocks, not their modulation tables."""
-        return is_matrix(name, parameter, ()) and name.startswith("blocks") and "modulation" not in name
+        """Matrices of the blocks, not their modulation tables, and of what is told of tracks."""
+        inside = name.startswith(("blocks", "tracks_in"))
+        return inside and is_matrix(name, parameter, ()) and "modulation" not in name
 
     def evaluate(self) -> dict[str, float]:
         """Loss on clips kept out of training, at fixed noise levels shared by all frames."""

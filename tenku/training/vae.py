@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tenku.data.clips import Bucket, chunk_path, read_chunk
+from tenku.data.clips import Bucket, made_chunks, read_chunk
 from tenku.media import Video, contact_sheet, write_picture
 from tenku.training.trainer import StepLoss, is_matrix
 from tenku.vae import VideoAutoencoder, from_pixels, to_pixels
@@ -39,8 +39,7 @@ class ClipFrames:
         self.videos = [
             read_chunk(directory, bucket, index).frames
             for bucket in buckets
-            for index in range(bucket.num_chunks)
-            if chunk_path(directory, bucket, index).exists()
+            for index in made_chunks(directory, bucket)
         ]
         if not self.videos:
             raise ValueError(f"there are no clips in {directory}: simulate them first")

@@ -13,6 +13,7 @@ def some_tracks(num_frames: int = 9) -> Tracks:
     """Two clips of three objects, of which the second clip lacks the second."""
     generator = torch.Generator().manual_seed(0)
     boxes = torch.randn(2, num_frames, 3, 5, generator=generator)
+    boxes[..., 2:4] = boxes[..., 2:4].abs() + 0.1
     looks = torch.zeros(2, 3, 5)
     looks[0, :, [2, 3]] = 1
     looks[1, 0, [0, 4]] = 1
@@ -112,3 +113,12 @@ def test_places_are_spread_along_the_longer_side(aspect: float, wide: float, tal
 def test_what_does_not_belong_together(boxes: Tensor, looks: Tensor, present: Tensor) -> None:
     with pytest.raises(ValueError, match="do not belong together"):
         Tracks(boxes, looks, present)
+
+
+def test_what_is_in_another_shot_is_not_there() -> None:
+    tracks = some_tracks(9)
+    boxes = tracks.boxes.clone()
+    boxes[0, 5:, 1] = 0  # the second object leaves with a cut on frame 5, where a latent frame begins
+    packed = Tracks(boxes, tracks.looks, tracks.present).packed(4)
+    assert packed[0, 0, :, 1].tolist() == [1, 1, 0]
+    assert not packed[0, :, 2, 1].any()

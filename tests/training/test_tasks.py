@@ -403,7 +403,6 @@ def test_matrices_go_to_muon_and_the_rest_does_not(
             "modulation",
             "patch",
             "time",
-            "tracks",
             "row_in",
         )
         assert not [name for name in chosen if any(word in name for word in strangers)]
