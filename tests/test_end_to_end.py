@@ -12,13 +12,13 @@ import torch
 from torch import nn
 
 from tenku.checkpoint import Model, load_model
-from tenku.denoiser import Denoiser, DenoiserConfig
+from tenku.denoiser import Denoiser, DenoiserConfig, NoiseExperts
 from tenku.errors import UserError
 from tenku.media import read_video, write_video
 from tenku.pipeline import GenerationRequest, TextToVideoPipeline
 from tenku.recipes import EmbeddedRecipe, embedded, follow, tiny
 from tenku.recipes import run as run_recipe
-from tenku.recipes.embedded import TRACKS, clips, pictures, sketches
+from tenku.recipes.embedded import TRACKS, LowNoiseRecipe, clips, pictures, sketches
 from tenku.training.metrics import OutOfTimeError
 from tenku.training.planner import PlannerTaskConfig
 from tenku.vae import VideoAutoencoderConfig
@@ -169,6 +169,28 @@ def test_a_model_without_tracks_can_be_started_from(output: Path, tmp_path: Path
     )
 
 
+def test_two_experts_share_the_noise_levels(output: Path, tmp_path: Path) -> None:
+    recipe, start = smallest(), load_model(output)
+    low = LowNoiseRecipe(
+        denoiser=replace(recipe.denoiser, depth=2, tracks=None),
+        task=recipe.denoiser_task,
+        training=recipe.denoiser_training,
+        boundary=0.6,
+    )
+    recipe = replace(recipe, low_noise=low)
+    chosen = ("clips", "latents", "low_noise")
+    first = follow(recipe, tmp_path, steps=2, workers=1, start=start, stages=chosen)
+    assert isinstance(first.denoiser, NoiseExperts)
+    assert first.denoiser.boundary == 0.6
+    assert same(first.denoiser.high, start.denoiser)  # the one expert that the start has
+    assert (tmp_path / "low_noise" / "checkpoint.pt").exists()
+
+    # A model of two experts starts both.
+    again = follow(recipe, tmp_path / "more", workers=1, start=load_model(tmp_path), stages=("clips",))
+    assert isinstance(again.denoiser, NoiseExperts)
+    assert same(again.denoiser.low, first.denoiser.low)
+
+
 @pytest.mark.parametrize(
     ("change", "network"),
     [
@@ -230,7 +252,7 @@ def test_unknown_stages_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError) as raised:
         run_recipe("tiny", tmp_path / "run", resume=False, minutes=None, steps=None, stages=("vae", "dream"))
     assert str(raised.value) == (
-        "there is no stage 'dream'; there is clips, vae, text, planner, latents, denoiser."
+        "there is no stage 'dream'; there is clips, vae, text, planner, latents, denoiser, low_noise."
     )
     assert not (tmp_path / "run").exists()
 

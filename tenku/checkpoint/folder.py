@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from tenku.denoiser import Denoiser, DenoiserConfig, TrackConfig
+from tenku.denoiser import Denoiser, DenoiserConfig, NoiseExperts, TrackConfig
 from tenku.errors import UserError
 from tenku.media import replacing
 from tenku.text import TextEncoder, TextEncoderConfig
@@ -41,7 +41,7 @@ class Model:
     vae: VideoAutoencoder
     text_encoder: TextEncoder
     planner: Denoiser | None
-    denoiser: Denoiser
+    denoiser: Denoiser | NoiseExperts
     sampling: SamplingDefaults = field(default_factory=SamplingDefaults)
     training: dict[str, Any] = field(default_factory=dict)
 
@@ -58,7 +58,7 @@ def save_model(folder: Path, model: Model, dtype: torch.dtype = torch.bfloat16) 
         "vae": asdict(model.vae.config),
         "text_encoder": asdict(model.text_encoder.config),
         "planner": None if model.planner is None else asdict(model.planner.config),
-        "denoiser": asdict(model.denoiser.config),
+        "denoiser": _denoiser_facts(model.denoiser),
         "sampling": asdict(model.sampling),
         "training": model.training,
     }
@@ -129,6 +129,13 @@ def _read(folder: Path, place: str | Path) -> tuple[dict[str, Any], dict[str, Te
     return config, tensors
 
 
+def _denoiser_facts(denoiser: Denoiser | NoiseExperts) -> dict[str, Any]:
+    if isinstance(denoiser, NoiseExperts):
+        high, low = asdict(denoiser.high.config), asdict(denoiser.low.config)
+        return {"boundary": denoiser.boundary, "high": high, "low": low}
+    return asdict(denoiser.config)
+
+
 def _build(config: dict[str, Any]) -> Model:
     def tupled(values: dict[str, Any]) -> dict[str, Any]:
         return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
@@ -139,11 +146,16 @@ def _build(config: dict[str, Any]) -> Model:
             DenoiserConfig(**{**tupled(values), "tracks": TrackConfig(**tupled(tracks)) if tracks else None})
         )
 
+    def experts(values: dict[str, Any]) -> NoiseExperts:
+        return NoiseExperts(denoiser(values["high"]), denoiser(values["low"]), values["boundary"])
+
     return Model(
         vae=VideoAutoencoder(VideoAutoencoderConfig(**tupled(config["vae"]))),
         text_encoder=TextEncoder(TextEncoderConfig(**tupled(config["text_encoder"]))),
         planner=denoiser(config["planner"]) if config.get("planner") else None,
-        denoiser=denoiser(config["denoiser"]),
+        denoiser=experts(config["denoiser"])
+        if "boundary" in config["denoiser"]
+        else denoiser(config["denoiser"]),
         sampling=SamplingDefaults(**tupled(config["sampling"])),
         training=config.get("training", {}),
     )

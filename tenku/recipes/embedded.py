@@ -1,8 +1,8 @@
 """The embedded model: everything that decides it, from the clips it sees to the last learning rate.
 
 Stages, each resumable by itself: simulate clips → fit the autoencoder → read captions → plan tracks → encode
-the clips → denoise. They lie in the output folder as `clips`, `vae`, `text`, `planner`, `latents` and
-`denoiser`, the finished model as `model`.
+the clips → denoise, at low noise perhaps with an expert of its own. They lie in the output folder as `clips`,
+`vae`, `text`, `planner`, `latents`, `denoiser` and `low_noise`, the finished model as `model`.
 """
 
 import os
@@ -29,7 +29,7 @@ from tenku.checkpoint import (
 from tenku.data.clips import Bucket, made_chunks, make_clips, read_chunk
 from tenku.data.latents import LatentBucket, encode_clips, load_latents
 from tenku.data.tracks import LOOK_SIZES, Sketches, load_sketches, of_one_shot
-from tenku.denoiser import Denoiser, DenoiserConfig, TrackConfig
+from tenku.denoiser import Denoiser, DenoiserConfig, NoiseExperts, TrackConfig
 from tenku.errors import UserError
 from tenku.flow import NoiseLevels
 from tenku.media import replacing
@@ -50,7 +50,17 @@ HELD_OUT_SEED: Final = 40_000_000  # clips that no stage trains on
 
 _Stop = Callable[[], bool]
 _START: Final = "start"  # the model that a run started from
-STAGES: Final = ("clips", "vae", "text", "planner", "latents", "denoiser")
+STAGES: Final = ("clips", "vae", "text", "planner", "latents", "denoiser", "low_noise")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LowNoiseRecipe:
+    """The expert that takes over where no token is noisier than `boundary`."""
+
+    denoiser: DenoiserConfig
+    task: DenoiserTaskConfig
+    training: TrainerConfig
+    boundary: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,6 +87,7 @@ class EmbeddedRecipe:
     denoiser: DenoiserConfig
     denoiser_task: DenoiserTaskConfig
     denoiser_training: TrainerConfig
+    low_noise: LowNoiseRecipe | None = None
     sampling: SamplingDefaults = field(default_factory=SamplingDefaults)
 
     def __post_init__(self) -> None:
@@ -123,6 +134,7 @@ class EmbeddedRecipe:
             text_training=shorter(self.text_training),
             planner_training=shorter(self.planner_training),
             denoiser_training=shorter(self.denoiser_training),
+            low_noise=self.low_noise and replace(self.low_noise, training=shorter(self.low_noise.training)),
         )
 
 
@@ -195,19 +207,49 @@ def embedded() -> EmbeddedRecipe:
         ),
         denoiser_task=DenoiserTaskConfig(
             bucket_shares={
-                "picture": 0.4,
+                "picture": 0.5,
                 "wide_picture": 0.02,
                 "tall_picture": 0.02,
-                "clip": 0.48,
+                "clip": 0.4,
                 "wide_clip": 0.02,
                 "tall_clip": 0.02,
-                "long_clip": 0.04,
+                "long_clip": 0.02,
             },
             tokens_per_step=4_096,
-            noise_levels=NoiseLevels(logit_mean=0.6, logit_std=1.2),
+            noise_levels=NoiseLevels(
+                logit_mean=2.0,
+                logit_std=0.9,
+                uniform_share=0.05,
+                high_share=0.1,
+                shared_share=0.75,
+                independent_share=0.05,
+                known_share=0.15,
+                ramp_share=0.05,
+            ),
         ),
         denoiser_training=TrainerConfig(
-            num_steps=1_500, muon_lr=2e-3, adamw_lr=1e-3, ema_decay=0.99, decay_share=0.45
+            num_steps=850, muon_lr=2e-3, adamw_lr=1e-3, ema_decay=0.99, decay_share=0.5
+        ),
+        low_noise=LowNoiseRecipe(
+            denoiser=DenoiserConfig(latent_channels=48, text_size=256, hidden_size=384, depth=6, num_heads=3),
+            task=DenoiserTaskConfig(
+                bucket_shares={
+                    "picture": 0.27,
+                    "wide_picture": 0.03,
+                    "tall_picture": 0.03,
+                    "clip": 0.55,
+                    "wide_clip": 0.03,
+                    "tall_clip": 0.03,
+                    "long_clip": 0.06,
+                },
+                tokens_per_step=6_144,
+                noise_levels=NoiseLevels(logit_mean=1.0, logit_std=1.3),
+                object_weight=1.0,
+            ),
+            training=TrainerConfig(
+                num_steps=1_000, muon_lr=2e-3, adamw_lr=6e-4, ema_decay=0.995, decay_share=0.4
+            ),
+            boundary=0.8,
         ),
     )
 
@@ -334,6 +376,7 @@ class _Run:
     def _check(self) -> None:
         """What the stages need is there or will be made, and a model to start from has the recipe's shape."""
         needs = [("vae", "clips"), ("planner", "clips"), ("latents", "clips"), ("denoiser", "latents")]
+        needs += [("low_noise", "latents")] if self.recipe.low_noise is not None else []
         if self.start is None and not self._linear_path.exists():  # which is fitted to clips
             needs += [(stage, "clips") for stage in self.stages]
         for stage, needed in needs:
@@ -426,19 +469,29 @@ class _Run:
 
     def _train_denoiser(
         self, vae: VideoAutoencoder, text_encoder: TextEncoder, channel_std: tuple[float, ...]
-    ) -> Denoiser:
-        recipe = self.recipe
-        torch.manual_seed(2)
-        denoiser = Denoiser(replace(recipe.denoiser, channel_std=channel_std))
-        if self.start is not None:
-            knows_tracks = self.start.denoiser.config.tracks is not None
-            denoiser.load_state_dict(self.start.denoiser.state_dict(), strict=knows_tracks)
-        make = partial(self._denoiser_task, denoiser, text_encoder, vae)
-        self._train("denoiser", denoiser, make, recipe.denoiser_training)
-        return denoiser.eval().requires_grad_(False)
+    ) -> Denoiser | NoiseExperts:
+        recipe, low = self.recipe, self.recipe.low_noise
+
+        def trained(
+            stage: str, config: DenoiserConfig, task: DenoiserTaskConfig, training: TrainerConfig
+        ) -> Denoiser:
+            torch.manual_seed(2)
+            denoiser = Denoiser(replace(config, channel_std=channel_std))
+            start = None if self.start is None else _expert(self.start.denoiser, config)
+            if start is not None:
+                knows_tracks = (start.config.tracks is None) == (config.tracks is None)
+                denoiser.load_state_dict(start.state_dict(), strict=knows_tracks)
+            make = partial(self._denoiser_task, denoiser, text_encoder, vae, task)
+            self._train(stage, denoiser, make, training)
+            return denoiser.eval().requires_grad_(False)
+
+        high = trained("denoiser", recipe.denoiser, recipe.denoiser_task, recipe.denoiser_training)
+        if low is None:
+            return high
+        return NoiseExperts(high, trained("low_noise", low.denoiser, low.task, low.training), low.boundary)
 
     def _denoiser_task(
-        self, denoiser: Denoiser, text_encoder: TextEncoder, vae: VideoAutoencoder
+        self, denoiser: Denoiser, text_encoder: TextEncoder, vae: VideoAutoencoder, config: DenoiserTaskConfig
     ) -> DenoiserTask:
         recipe = self.recipe
         training, held_out = [], []
@@ -447,13 +500,7 @@ class _Run:
             training.append(load_latents(self.clips, self.latents, bucket, first=kept_back))
             held_out.append(load_latents(self.clips, self.latents, bucket, stop=kept_back))
         return DenoiserTask(
-            denoiser,
-            text_encoder,
-            vae,
-            _present(training),
-            _present(held_out),
-            recipe.denoiser_task,
-            recipe.sampling,
+            denoiser, text_encoder, vae, _present(training), _present(held_out), config, recipe.sampling
         )
 
     def _train(
@@ -471,22 +518,30 @@ class _Run:
             raise OutOfTimeError
 
 
+def _expert(trained: Denoiser | NoiseExperts, config: DenoiserConfig) -> Denoiser | None:
+    """That of one or two trained denoisers which has the shape of a configuration, tracks or no tracks."""
+    candidates = [trained.high, trained.low] if isinstance(trained, NoiseExperts) else [trained]
+    for candidate in candidates:
+        theirs = candidate.config
+        tracks = None if theirs.tracks is None else config.tracks
+        if replace(config, tracks=tracks, channel_std=theirs.channel_std) == theirs:
+            return candidate
+    return None
+
+
 def _shapes(recipe: EmbeddedRecipe, model: Model) -> list[tuple[str, object, object]]:
     """The networks of a model to start from by name, and their configurations: the recipe's and its own.
 
-    Its denoiser may not know tracks, and the spread of its latents is taken over.
+    Its denoiser may be one of the recipe's two.
     """
-    denoiser, planner = model.denoiser.config, model.planner
-    tracks = None if denoiser.tracks is None else recipe.denoiser.tracks
+    planner = model.planner
+    wanted = [recipe.denoiser, *([] if recipe.low_noise is None else [recipe.low_noise.denoiser])]
+    fits = any(_expert(model.denoiser, config) is not None for config in wanted)
     return [
         ("autoencoder", recipe.vae, model.vae.config),
         ("text encoder", recipe.text_encoder, model.text_encoder.config),
         ("planner", recipe.planner, recipe.planner if planner is None else planner.config),
-        (
-            "denoiser",
-            replace(recipe.denoiser, tracks=tracks, channel_std=denoiser.channel_std),
-            denoiser,
-        ),
+        ("denoiser", True, fits),
     ]
 
 

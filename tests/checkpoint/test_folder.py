@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tenku.checkpoint import Model, SamplingDefaults, load_model, save_model
+from tenku.denoiser import Denoiser, NoiseExperts
 from tenku.errors import UserError
 
 
@@ -69,6 +70,21 @@ def test_only_large_tensors_are_rounded(tmp_path: Path, tiny_model: Model) -> No
     save_model(tmp_path, tiny_model, dtype=torch.bfloat16)
     before, after = tiny_model.denoiser.state_dict(), load_model(tmp_path).denoiser.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_two_experts_come_back_as_two(tmp_path: Path, tiny_model: Model) -> None:
+    high = tiny_model.denoiser
+    assert isinstance(high, Denoiser)
+    low = Denoiser(replace(tiny_model.denoiser.config, depth=1))
+    saved = replace(tiny_model, denoiser=NoiseExperts(high, low, 0.6))
+    save_model(tmp_path, saved, torch.float32)
+    loaded = load_model(tmp_path).denoiser
+    assert isinstance(loaded, NoiseExperts)
+    assert loaded.boundary == 0.6
+    assert loaded.low.config == low.config
+    assert all(
+        torch.equal(value, saved.denoiser.state_dict()[name]) for name, value in loaded.state_dict().items()
+    )
 
 
 def test_others_may_read_it(folder: Path) -> None:
