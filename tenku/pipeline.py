@@ -99,6 +99,12 @@ class TextToVideoPipeline:
             progress("decode", min(done, total), total)
             yield from frames
 
+    @torch.no_grad()
+    def tracks(self, request: GenerationRequest) -> Tracks | None:
+        """What would move where, to be changed and given back; None if the model does not plan."""
+        timeline = self.lay_out(request)
+        return self.plan(request, timeline, self.read(request, timeline, {}), {})
+
     def lay_out(self, request: GenerationRequest) -> Timeline:
         """The timeline of a request."""
         vae = self.model.vae.config

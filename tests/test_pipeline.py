@@ -26,9 +26,7 @@ def by_hand(num_frames: int = 5) -> Tracks:
 
 
 def planned(pipeline: TextToVideoPipeline, request: GenerationRequest) -> Tracks:
-    timeline = pipeline.lay_out(request)
-    with torch.inference_mode():
-        tracks = pipeline.plan(request, timeline, pipeline.read(request, timeline, {}), {})
+    tracks = pipeline.tracks(request)
     assert tracks is not None
     return tracks
 
@@ -186,3 +184,24 @@ def test_the_seconds_are_not_those_of_who_reads_the_stream(pipeline: TextToVideo
 def test_a_model_that_is_none(tmp_path: object) -> None:
     with pytest.raises(UserError, match="there is no model"):
         TextToVideoPipeline.from_pretrained(f"{tmp_path}/nothing")
+
+
+def test_planned_tracks_can_be_changed_and_given_back(tiny_model: Model) -> None:
+    pipeline = TextToVideoPipeline(tiny_model)
+    request = GenerationRequest(prompt="a red ball falls", num_frames=5, height=32, width=32)
+    tracks = pipeline.tracks(request)
+    assert tracks is not None
+    planned = pipeline(request).video.frames
+    assert np.array_equal(pipeline(request, tracks=tracks).video.frames, planned)
+    tracks.boxes[:, :, :, 0] += 0.5
+    tracks.boxes[..., 2:4] += 0.5
+    tracks.present[:] = 1
+    assert not np.array_equal(pipeline(request, tracks=tracks).video.frames, planned)
+
+
+def test_tracks_that_cannot_be_followed(tiny_model: Model) -> None:
+    pipeline = TextToVideoPipeline(tiny_model)
+    request = GenerationRequest(prompt="a red ball falls", num_frames=4, height=32, width=32)
+    tracks = pipeline.tracks(replace(request, num_frames=9))
+    with pytest.raises(UserError, match="4 frames needs tracks of 5, not of 9"):
+        pipeline(request, tracks=tracks)

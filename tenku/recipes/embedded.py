@@ -146,12 +146,12 @@ TRACKS: Final = TrackConfig(
 def embedded() -> EmbeddedRecipe:
     """The model in this package: 16 frames a second at 128×128, some longer and of other shapes.
 
-    The planner decides from the text what is there and where it moves, which costs a hundredth of painting
-    it; the denoiser paints. What things look like is learned from pictures, for a ninth of the price of
-    clips. The autoencoder's encoder is linear (48 channels, 16× compression), so latents are fixed by PCA
-    before any training. The denoiser has 15.9M parameters and heads of 128, which attention runs fastest on
-    a CPU; its noise levels are high enough to learn layout, and its long constant phase lets a run be made
-    longer before it decays.
+    The planner (4.6M parameters) decides from the text what is there and where it moves, which costs a
+    hundredth of painting it; the denoiser paints. What things look like is learned from pictures, for a ninth
+    of the price of clips. The autoencoder's encoder is linear (48 channels, 16× compression), so latents are
+    fixed by PCA before any training. Two denoisers share the noise levels: at high noise one of 7M that
+    follows tracks, at low noise one of 15.9M, which was trained first, at all levels, and knows no tracks.
+    All have heads of 128, which attention runs fastest on a CPU.
     """
     return EmbeddedRecipe(
         buckets=(
