@@ -51,7 +51,7 @@ def save_model(folder: Path, model: Model, dtype: torch.dtype = torch.bfloat16) 
     tensors = {}
     for part, module in _parts(model):
         for name, value in module.state_dict().items():
-            kept = value.to(dtype) if value.numel() > _LARGE else value.float()
+            kept = value.to(dtype) if value.numel() >= _LARGE else value.float()
             tensors[f"{part}.{name}"] = kept.contiguous().clone()
     config = {
         "format": FORMAT,

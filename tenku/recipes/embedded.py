@@ -249,8 +249,10 @@ def embedded() -> EmbeddedRecipe:
             training=TrainerConfig(
                 num_steps=1_000, muon_lr=2e-3, adamw_lr=6e-4, ema_decay=0.995, decay_share=0.4
             ),
-            boundary=0.8,
+            boundary=0.6,
         ),
+        # The expert for low noise knows no tracks, so there is nothing to be led by.
+        sampling=SamplingDefaults(guidance_scale=2.5, guidance_interval=(0.6, 1.0)),
     )
 
 
