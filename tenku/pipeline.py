@@ -15,10 +15,9 @@ from torch import Tensor
 from tenku.checkpoint import Model, keep_freed_memory, load_model
 from tenku.errors import UserError
 from tenku.media import Frame, Video
-from tenku.sampling import Guidance, guided_velocity, multistep, shifted_sigmas
+from tenku.sampling import Guidance, guided_velocity, multistep, sample_tracks, shifted_sigmas
 from tenku.text import TextConditioning
 from tenku.timeline import GenerationRequest, Timeline, Tracks, padded_num_frames, text_to_video
-from tenku.timeline.tracks import tracks_of_plan
 from tenku.vae import to_pixels
 
 __all__ = ["GenerationRequest", "GenerationResult", "OnProgress", "TextToVideoPipeline"]
@@ -130,14 +129,10 @@ class TextToVideoPipeline:
             return None
         shape = (1, config.channels, timeline.num_latent_frames, planner.config.named_rows, 1)
         told = text.positive.first(self.model.text_encoder.config.num_registers)
+        noise = torch.randn(shape, generator=torch.Generator().manual_seed(request.seed))
         with _timed(seconds, "plan"), self._precision():
-            plan = multistep(
-                lambda noisy, level: planner(noisy, level, told.tokens, told.mask),
-                text_to_video(request.prompt, shape),
-                torch.randn(shape, generator=torch.Generator().manual_seed(request.seed)),
-                shifted_sigmas(self.model.sampling.planner_steps, 1.0),
-            )
-        return tracks_of_plan(plan, config).spread(request.width / request.height)
+            tracks = sample_tracks(planner, told, config, noise, self.model.sampling.planner_steps)
+        return tracks.spread(request.width / request.height)
 
     def sample(
         self,

@@ -327,9 +327,12 @@ def run(
         raise UserError(
             f"{str(output)!r} already holds something; go on with --resume, or choose another folder."
         )
-    if start is None and is_model(output / _START):
-        start = load_model(output / _START)
-    plan = _Run(recipe.shortened(steps), output, _stopwatch(minutes), rank, start, tuple(stages))
+    kept = output / _START
+    first = load_model(kept) if start is None and is_model(kept) else start
+    plan = _Run(recipe.shortened(steps), output, _stopwatch(minutes), rank, first, tuple(stages))
+    plan.check()
+    if start is not None and rank == 0:
+        save_model(kept, start, torch.float32)
     return plan.follow(workers or os.cpu_count() or 1)
 
 
@@ -359,9 +362,6 @@ class _Run:
     def follow(self, workers: int) -> Model:
         """All stages in their order."""
         recipe = self.recipe
-        self._check()
-        if self.start is not None and self.rank == 0:
-            save_model(self.output / _START, self.start, torch.float32)
         if "clips" in self.stages:
             self._make("clips", lambda: make_clips(self.clips, recipe.buckets, workers))
         vae, channel_std = self._train_autoencoder()
@@ -375,7 +375,7 @@ class _Run:
             save_model(self.output / RUN_MODEL, model)
         return model
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """What the stages need is there or will be made, and a model to start from has the recipe's shape."""
         needs = [("vae", "clips"), ("planner", "clips"), ("latents", "clips"), ("denoiser", "latents")]
         needs += [("low_noise", "latents")] if self.recipe.low_noise is not None else []
@@ -481,8 +481,8 @@ class _Run:
             denoiser = Denoiser(replace(config, channel_std=channel_std))
             start = None if self.start is None else _expert(self.start.denoiser, config)
             if start is not None:
-                knows_tracks = (start.config.tracks is None) == (config.tracks is None)
-                denoiser.load_state_dict(start.state_dict(), strict=knows_tracks)
+                same_shape = start.config.tracks == config.tracks  # else it has yet to learn of tracks
+                denoiser.load_state_dict(start.state_dict(), strict=same_shape)
             make = partial(self._denoiser_task, denoiser, text_encoder, vae, task)
             self._train(stage, denoiser, make, training)
             return denoiser.eval().requires_grad_(False)

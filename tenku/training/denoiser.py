@@ -1,8 +1,7 @@
 """The stage that trains the denoiser: latents of pictures and clips of several shapes, one bucket a step."""
 
 import math
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,13 +12,14 @@ from torch import Tensor, nn
 from tenku.checkpoint import SamplingDefaults
 from tenku.data.latents import LatentBucket
 from tenku.denoiser import BOX_SIZE, Denoiser
-from tenku.flow import NoiseLevels, add_noise, flow_loss
+from tenku.flow import NoiseLevels
 from tenku.media import Video, contact_sheet, write_picture
 from tenku.sampling import Guidance, guided_velocity, multistep, shifted_sigmas
 from tenku.text import TextConditioning, TextEncoder
 from tenku.timeline import text_to_video
+from tenku.training.flow_step import Guess, Predict, compiled_for, guess, inner_matrix
 from tenku.training.text import write_caption
-from tenku.training.trainer import StepLoss, is_matrix
+from tenku.training.trainer import StepLoss
 from tenku.vae import VideoAutoencoder, to_pixels
 
 
@@ -74,11 +74,8 @@ class DenoiserTask:
         if not self.buckets:
             raise ValueError("no bucket with a share of the steps has clips: simulate and encode them first")
         self.shares = torch.tensor([config.bucket_shares[b.bucket.name] for b in self.buckets])
-        for bucket in self.buckets:  # all tables before anything is compiled, which guards on what there is
-            module.rotary(self._grid(bucket.shape), module.patch_in.weight)
-        names = [bucket.bucket.name for bucket in self.buckets]
-        often = [name for name in names if config.bucket_shares[name] >= config.compile_from]
-        self.predict = dict.fromkeys(often, compiled(module, len(often))) if often and can_compile() else {}
+        grids = {bucket.bucket.name: self._grid(bucket.shape) for bucket in self.buckets}
+        self.predict = compiled_for(module, grids, config.bucket_shares, config.compile_from)
 
     def loss(self, step: int, generator: torch.Generator) -> StepLoss:
         """Flow loss over a batch of one bucket."""
@@ -89,14 +86,13 @@ class DenoiserTask:
         sigma = self.config.noise_levels.sample(batch, bucket.shape[0], generator)
         predict = self.predict.get(bucket.bucket.name, self.module)
         weight = 1 + (self.config.object_weight - 1) * example.in_boxes
-        loss = self._flow_loss(predict, example, sigma, generator, weight).mean()
+        loss = example.guess(predict, sigma, generator).loss(weight).mean()
         flops = batch * self.module.config.training_flops(tokens, example.text.tokens.shape[1])
         return StepLoss(loss, batch, flops, {f"loss_{bucket.bucket.name}": float(loss.detach())})
 
     def uses_muon(self, name: str, parameter: nn.Parameter) -> bool:
-        """Matrices of the blocks, not their modulation tables, and of what is told of tracks."""
-        inside = name.startswith(("blocks", "tracks_in"))
-        return inside and is_matrix(name, parameter, ()) and "modulation" not in name
+        """Matrices of the blocks and of what is told of tracks."""
+        return inner_matrix(name, parameter)
 
     def evaluate(self) -> dict[str, float]:
         """Loss on clips kept out of training, at fixed noise levels shared by all frames."""
@@ -105,11 +101,9 @@ class DenoiserTask:
             example = self._draw(bucket, self.config.held_out_batch, torch.Generator().manual_seed(0))
             for level in (0.3, 0.6, 0.85, 0.97):
                 sigma = torch.full(example.latents.shape[:1] + example.latents.shape[2:3], level)
-                for part, weight in (("", torch.ones(())), ("_objects", example.in_boxes)):
-                    loss = self._flow_loss(
-                        self.module, example, sigma, torch.Generator().manual_seed(1), weight
-                    )
-                    figures[f"{bucket.bucket.name}{part}@{level}"] = float(loss.mean())
+                found = example.guess(self.module, sigma, torch.Generator().manual_seed(1))
+                for part, weight in (("", None), ("_objects", example.in_boxes)):
+                    figures[f"{bucket.bucket.name}{part}@{level}"] = float(found.loss(weight).mean())
         return figures
 
     def save_samples(self, path: Path) -> None:
@@ -172,23 +166,6 @@ class DenoiserTask:
         )
         return torch.cat([packed[:, :-places], packed[:, -places:] + error * packed[:, :1]], 1)
 
-    def _flow_loss(
-        self,
-        predict: Callable[..., Tensor],
-        example: "_Example",
-        sigma: Tensor,
-        generator: torch.Generator,
-        weight: Tensor,
-    ) -> Tensor:
-        latents, text = example.latents, example.text
-        noise = torch.randn(latents.shape, generator=generator)
-        spread = sigma[:, None, :, None, None]
-        with torch.autocast("cpu", torch.bfloat16):
-            velocity = predict(
-                add_noise(latents, noise, spread), sigma, text.tokens, text.mask, example.tracks
-            )
-        return flow_loss(velocity, latents, noise, spread, weight)
-
     def _tokens(self, shape: tuple[int, int, int]) -> int:
         return math.prod(self._grid(shape))
 
@@ -224,15 +201,6 @@ class _Example:
     in_boxes: Tensor
     captions: list[str]
 
-
-def compiled(module: nn.Module, num_shapes: int) -> Callable[..., Tensor]:
-    """A module compiled for each of so many shapes; past its limit torch would go on uncompiled, silently."""
-    limits = torch._dynamo.config
-    limits.recompile_limit = max(limits.recompile_limit, num_shapes + 1)
-    function: Callable[..., Tensor] = torch.compile(module, dynamic=False)
-    return function
-
-
-def can_compile() -> bool:
-    """Whether torch.compile finds the C++ compiler that it needs on a CPU."""
-    return torch.cuda.is_available() or any(shutil.which(name) for name in ("g++", "clang++", "c++"))
+    def guess(self, predict: Predict, sigma: Tensor, generator: torch.Generator) -> Guess:
+        """What a network says of it under new noise at sigma (b t)."""
+        return guess(predict, self.latents, sigma, self.text, generator, self.tracks)

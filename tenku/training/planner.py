@@ -1,6 +1,6 @@
 """The stage that trains the planner: from what a caption says to tracks, without a pixel."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,16 +10,16 @@ from torch import Tensor, nn
 
 from tenku.data.tracks import Sketches, in_canonical_order
 from tenku.denoiser import Denoiser, TrackConfig
-from tenku.flow import NoiseLevels, add_noise, flow_loss
+from tenku.flow import NoiseLevels
 from tenku.media import contact_sheet, write_picture
-from tenku.sampling import multistep, shifted_sigmas
+from tenku.sampling import sample_tracks
 from tenku.text import TextConditioning, TextEncoder
-from tenku.timeline import Tracks, text_to_video
-from tenku.timeline.tracks import plan_latents, tracks_of_plan
-from tenku.training.denoiser import can_compile, compiled
+from tenku.timeline import Tracks
+from tenku.timeline.tracks import plan_latents
 from tenku.training.drawing import draw_tracks
+from tenku.training.flow_step import compiled_for, guess, inner_matrix
 from tenku.training.text import write_caption
-from tenku.training.trainer import StepLoss, is_matrix
+from tenku.training.trainer import StepLoss
 from tenku.worlds.description import SceneDescription
 
 
@@ -64,19 +64,17 @@ class PlannerTask:
         names = [name for name in training if config.bucket_shares.get(name, 0) > 0]
         if not names:
             raise ValueError("no bucket with a share of the steps has sketches: simulate them first")
-        self.training = [training[name] for name in names]
+        self.training = [(name, training[name]) for name in names]
         self.shares = torch.tensor([config.bucket_shares[name] for name in names])
-        for name in names:
-            shape = self.training[names.index(name)].boxes.shape
-            frames = 1 + (shape[1] - 1) // tracks.frames_per_latent
-            module.rotary((frames, module.config.named_rows, 1), module.patch_in.weight)
-        often = [names.index(name) for name in names if config.bucket_shares[name] >= config.compile_from]
-        self.predict = dict.fromkeys(often, compiled(module, len(often))) if often and can_compile() else {}
+        rows = module.config.named_rows
+        lengths = {name: training[name].boxes.shape[1] for name in names}
+        grids = {n: (1 + (t - 1) // tracks.frames_per_latent, rows, 1) for n, t in lengths.items()}
+        self.predict = compiled_for(module, grids, config.bucket_shares, config.compile_from)
 
     def loss(self, step: int, generator: torch.Generator) -> StepLoss:
         """Flow loss over a batch of one bucket, half of it mirrored."""
-        bucket = int(torch.multinomial(self.shares, 1, generator=generator))
-        sketches, predict = self.training[bucket], self.predict.get(bucket, self.module)
+        name, sketches = self.training[int(torch.multinomial(self.shares, 1, generator=generator))]
+        predict = self.predict.get(name, self.module)
         batch = self.config.batch_size
         chosen = torch.randint(len(sketches), (batch,), generator=generator).tolist()
         mirrored = torch.randint(2, (batch,), generator=generator).tolist()
@@ -89,14 +87,14 @@ class PlannerTask:
         latents = self._latents(tracks)
         text = self._encode(captions)
         sigma = self.config.noise_levels.sample(batch, latents.shape[2], generator)
-        loss = self._flow_loss(predict, latents, sigma, text, generator).mean()
+        loss = guess(predict, latents, sigma, text, generator).loss().mean()
         tokens = latents.shape[2] * latents.shape[3]
         flops = batch * self.module.config.training_flops(tokens, text.tokens.shape[1])
         return StepLoss(loss, batch, flops, {})
 
     def uses_muon(self, name: str, parameter: nn.Parameter) -> bool:
-        """Matrices of the blocks, not their modulation tables."""
-        return is_matrix(name, parameter, ()) and name.startswith("blocks") and "modulation" not in name
+        """Matrices of the blocks."""
+        return inner_matrix(name, parameter)
 
     def evaluate(self) -> dict[str, float]:
         """Loss on held-out sketches, and how often sampled tracks have what the plain prompt says."""
@@ -106,8 +104,8 @@ class PlannerTask:
         figures = {}
         for level in (0.3, 0.6, 0.9):
             sigma = torch.full(latents.shape[:1] + latents.shape[2:3], level)
-            loss = self._flow_loss(self.module, latents, sigma, text, torch.Generator().manual_seed(1))
-            figures[f"loss@{level}"] = float(loss.mean())
+            found = guess(self.module, latents, sigma, text, torch.Generator().manual_seed(1))
+            figures[f"loss@{level}"] = float(found.loss().mean())
         return figures | _agreement(self.sample(text, latents.shape), tracks, self.tracks)
 
     def save_samples(self, path: Path) -> None:
@@ -125,13 +123,7 @@ class PlannerTask:
         """Tracks of texts, from fixed noise of a planner's latents' shape (b c t o 1)."""
         noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
         with torch.autocast("cpu", torch.bfloat16):
-            latents = multistep(
-                lambda noisy, level: self.module(noisy, level, text.tokens, text.mask).float(),
-                text_to_video("", (shape[0], shape[1], shape[2], shape[3], shape[4])),
-                noise,
-                shifted_sigmas(self.config.num_steps, 1.0),
-            )
-        return tracks_of_plan(latents, self.tracks)
+            return sample_tracks(self.module, text, self.tracks, noise, self.config.num_steps)
 
     def _held_out(self, count: int) -> tuple[Tracks, list[SceneDescription]]:
         chosen = range(min(count, len(self.held_out)))
@@ -150,20 +142,6 @@ class PlannerTask:
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             text = self.text_encoder.encode(captions, self.config.text_length)
         return text.first(self.text_encoder.config.num_registers)
-
-    def _flow_loss(
-        self,
-        predict: Callable[..., Tensor],
-        latents: Tensor,
-        sigma: Tensor,
-        text: TextConditioning,
-        generator: torch.Generator,
-    ) -> Tensor:
-        noise = torch.randn(latents.shape, generator=generator)
-        spread = sigma[:, None, :, None, None]
-        with torch.autocast("cpu", torch.bfloat16):
-            velocity = predict(add_noise(latents, noise, spread), sigma, text.tokens, text.mask)
-        return flow_loss(velocity, latents, noise, spread)
 
 
 def _captions(descriptions: Sequence[SceneDescription], plain_share: float) -> list[str]:
