@@ -29,11 +29,13 @@ OnProgress: TypeAlias = Callable[[str, int, int], None]  # stage, done, total
 
 @dataclass(frozen=True, slots=True)
 class GenerationResult:
-    """A finished video, how long each stage took, and words of the prompt that the model does not know."""
+    """A finished video, how long each stage took, words of the prompt that the model does not know, and how
+    many words at the prompt's end it has not read."""
 
     video: Video
     seconds_by_stage: dict[str, float] = field(default_factory=dict)
     ignored_words: tuple[str, ...] = ()
+    num_unread_words: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,8 @@ class TextToVideoPipeline:
         seconds: dict[str, float] = {}
         frames = list(self.stream(request, on_progress, seconds, tracks))
         video = Video(frames=np.stack(frames), fps=request.fps)
-        return GenerationResult(video, seconds, self.ignored_words(request))
+        tokens = self.model.text_encoder.tokenize([request.prompt])[0]
+        return GenerationResult(video, seconds, tokens.unknown, tokens.num_unread)
 
     @torch.inference_mode()
     def stream(
@@ -127,12 +130,24 @@ class TextToVideoPipeline:
         planner, config = self.model.planner, self.model.denoiser.config.tracks
         if planner is None or config is None:
             return None
-        shape = (1, config.channels, timeline.num_latent_frames, planner.config.named_rows, 1)
-        told = text.positive.first(self.model.text_encoder.config.num_registers)
+        defaults = self.model.sampling
+        number = defaults.planner_candidates
+        shape = (number, config.channels, timeline.num_latent_frames, planner.config.named_rows, 1)
+        registers = self.model.text_encoder.config.num_registers
+        positive, negative = (t.first(registers).repeated(number) for t in (text.positive, text.negative))
         noise = torch.randn(shape, generator=torch.Generator().manual_seed(request.seed))
         with _timed(seconds, "plan"), self._precision():
-            tracks = sample_tracks(planner, told, config, noise, self.model.sampling.planner_steps)
-        return tracks.spread(request.width / request.height)
+            tracks = sample_tracks(
+                planner,
+                positive,
+                negative,
+                config,
+                noise,
+                defaults.planner_steps,
+                defaults.planner_guidance_scale,
+            )
+        clearest = tracks.one(int(tracks.covered().argmin()))
+        return clearest.spread(request.width / request.height)
 
     def sample(
         self,
@@ -148,13 +163,16 @@ class TextToVideoPipeline:
         scale = defaults.guidance_scale if request.guidance_scale is None else request.guidance_scale
         guidance = Guidance(scale=scale, interval=defaults.guidance_interval)
         steps = request.num_inference_steps or defaults.num_inference_steps
-        packed = None if tracks is None else tracks.packed(self.model.vae.config.temporal_compression)
+        denoiser, config = self.model.denoiser, self.model.denoiser.config.tracks
         generator = torch.Generator().manual_seed(request.seed)
-        noise = torch.randn(timeline.latents.shape, generator=generator)
+        noise = defaults.temperature * torch.randn(timeline.latents.shape, generator=generator)
         with _timed(seconds, "denoise"), self._precision():
+            places = None
+            if tracks is not None and config is not None:
+                places = denoiser.prepare(tracks.packed(config), *timeline.latents.shape[3:])
             return multistep(
                 lambda noisy, level: guided_velocity(
-                    self.model.denoiser, noisy, level, text.positive, text.negative, guidance, packed
+                    denoiser, noisy, level, text.positive, text.negative, guidance, places
                 ),
                 timeline,
                 noise,
@@ -166,19 +184,15 @@ class TextToVideoPipeline:
         if self.model.denoiser.config.tracks is None:
             raise UserError("this model cannot follow tracks; leave them out, or load one that can.")
         needed = padded_num_frames(request.num_frames, self.model.vae.config.temporal_compression)
-        if tracks.boxes.shape[1] != needed:
+        if tracks.poses.shape[1] != needed:
             raise UserError(
                 f"a video of {request.num_frames} frames needs tracks of {needed}, "
-                f"not of {tracks.boxes.shape[1]}."
+                f"not of {tracks.poses.shape[1]}."
             )
 
     def _precision(self) -> torch.autocast:
         """Where the networks run: matrix products in the processor's fast type, sums in float32."""
         return torch.autocast("cpu", self.dtype, enabled=self.dtype != torch.float32)
-
-    def ignored_words(self, request: GenerationRequest) -> tuple[str, ...]:
-        """Words of the prompt that the model has never seen."""
-        return self.model.text_encoder.tokenize([request.prompt])[0].unknown
 
 
 @contextmanager

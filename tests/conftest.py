@@ -47,7 +47,7 @@ def tiny_model(randomised: "Callable[[nn.Module], nn.Module]") -> "Model":
             vocabulary=("a", "ball", "falls", "red", "红", "球"), hidden_size=16, depth=1, num_heads=2
         )
     )
-    tracks = TrackConfig(look_sizes=(3, 2), frames_per_latent=4, hidden_size=16)
+    tracks = TrackConfig(look_sizes=(3, 2), frames_per_latent=4, max_objects=2, hidden_size=16)
     planner = Denoiser(
         DenoiserConfig(
             latent_channels=tracks.channels,
@@ -56,7 +56,7 @@ def tiny_model(randomised: "Callable[[nn.Module], nn.Module]") -> "Model":
             depth=1,
             num_heads=2,
             patch_size=(1, 1, 1),
-            named_rows=3,
+            named_rows=3,  # two objects and their setting
         )
     )
     denoiser = Denoiser(
@@ -68,6 +68,8 @@ def tiny_model(randomised: "Callable[[nn.Module], nn.Module]") -> "Model":
             num_heads=2,
             channel_std=(1.0, 2.0, 0.5, 1.5),
             tracks=tracks,
+            refiner_depth=1,
+            refiner_width=16,
         )
     )
     for module in (vae, text_encoder, planner, denoiser):

@@ -12,16 +12,19 @@ import torch
 from torch import nn
 
 from tenku.checkpoint import Model, load_model
-from tenku.denoiser import Denoiser, DenoiserConfig, NoiseExperts
+from tenku.denoiser import Denoiser, DenoiserConfig, Drafter, NoiseExperts
 from tenku.errors import UserError
 from tenku.media import read_video, write_video
 from tenku.pipeline import GenerationRequest, TextToVideoPipeline
 from tenku.recipes import EmbeddedRecipe, embedded, follow, tiny
 from tenku.recipes import run as run_recipe
 from tenku.recipes.embedded import TRACKS, LowNoiseRecipe, clips, pictures, sketches
+from tenku.training.draft import DraftTaskConfig
 from tenku.training.metrics import OutOfTimeError
 from tenku.training.planner import PlannerTaskConfig
 from tenku.vae import VideoAutoencoderConfig
+
+SMALL_TRACKS = replace(TRACKS, hidden_size=8)
 
 
 def smallest() -> EmbeddedRecipe:
@@ -49,8 +52,11 @@ def smallest() -> EmbeddedRecipe:
             hidden_size=32,
             depth=1,
             num_heads=2,
-            tracks=replace(TRACKS, hidden_size=8),
+            tracks=SMALL_TRACKS,
+            refiner_depth=1,
+            refiner_width=16,
         ),
+        draft_task=replace(recipe.draft_task, positions_per_step=32, held_out_batch=2, num_samples=2),
         denoiser_task=replace(recipe.denoiser_task, tokens_per_step=32, held_out_batch=2, num_samples=2),
     )
 
@@ -66,6 +72,7 @@ def test_every_stage_leaves_its_folder(output: Path) -> None:
     assert sorted(os.listdir(output)) == [
         "clips",
         "denoiser",
+        "draft",
         "latents",
         "model",
         "planner",
@@ -73,7 +80,7 @@ def test_every_stage_leaves_its_folder(output: Path) -> None:
         "vae",
     ]
     assert sorted(os.listdir(output / "model")) == ["config.json", "model.safetensors"]
-    for stage in ("vae", "text", "planner", "denoiser"):
+    for stage in ("vae", "text", "planner", "draft", "denoiser"):
         assert {"checkpoint.pt", "metrics.jsonl", "samples"} <= set(os.listdir(output / stage))
     assert not list(output.rglob("*.partial"))
     assert sorted(os.listdir(output / "latents")) == ["clip", "picture"]  # sketches have no pixels to encode
@@ -83,7 +90,7 @@ def test_the_model_holds_what_made_it(output: Path) -> None:
     config = json.loads((output / "model" / "config.json").read_text(encoding="utf-8"))
     recipe = config["training"]["recipe"]
     assert recipe["buckets"][1]["num_frames"] == 5
-    assert recipe["denoiser_training"]["num_steps"] == 2
+    assert recipe["denoiser_training"]["num_steps"] == recipe["draft_training"]["num_steps"] == 2
     assert len(config["denoiser"]["channel_std"]) == 6  # measured, so not in the recipe
     assert recipe["denoiser"]["channel_std"] == []
 
@@ -113,6 +120,12 @@ def same(one: nn.Module, two: nn.Module) -> bool:
     """Whether two networks of one shape have the same weights."""
     values = two.state_dict()
     return all(torch.equal(value, values[name]) for name, value in one.state_dict().items())
+
+
+def drafter_of(model: Model) -> Drafter:
+    assert isinstance(model.denoiser, Denoiser)
+    assert model.denoiser.drafter is not None
+    return model.denoiser.drafter
 
 
 def without_tracks(model: Model) -> Model:
@@ -153,14 +166,31 @@ def test_only_the_stages_that_are_named_are_followed(output: Path, tmp_path: Pat
     assert later.planner is not None
     assert same(later.planner, model.planner)
     assert not same(later.denoiser, start.denoiser)
+    assert same(drafter_of(later), drafter_of(start))
     assert same(load_model(run).denoiser, later.denoiser)
+
+
+def test_the_drafter_is_trained_by_itself_and_then_used(output: Path, tmp_path: Path) -> None:
+    start, run = load_model(output), tmp_path / "run"
+    follow(smallest(), run, steps=2, workers=1, start=start, stages=("clips", "latents"))
+    drafted = follow(smallest(), run, steps=2, workers=1, stages=("draft",), resume=True)
+    assert not same(drafter_of(drafted), drafter_of(start))
+    rest, before = drafted.denoiser.state_dict(), start.denoiser.state_dict()
+    assert all(torch.equal(rest[name], before[name]) for name in rest if not name.startswith("drafter."))
+
+    model = follow(smallest(), run, steps=2, workers=1, stages=("denoiser",), resume=True)
+    assert same(drafter_of(model), drafter_of(drafted))
+    assert not same(model.denoiser, drafted.denoiser)
+    weights = torch.load(run / "denoiser" / "checkpoint.pt", weights_only=True)["weights"]
+    assert not any(name.startswith("drafter.") for name in weights)
 
 
 def test_a_model_without_tracks_can_be_started_from(output: Path, tmp_path: Path) -> None:
     start = without_tracks(load_model(output))
     model = follow(smallest(), tmp_path, steps=1, workers=1, start=start, stages=("clips", "planner"))
     assert model.planner is not None
-    assert model.denoiser.tracks_in is not None
+    assert model.denoiser.told_in is not None
+    assert model.denoiser.drafter is not None
     known = start.denoiser.state_dict()
     assert all(
         torch.equal(value, known[name])
@@ -207,6 +237,7 @@ def test_two_experts_share_the_noise_levels(output: Path, tmp_path: Path) -> Non
         ({"planner": replace(smallest().planner, depth=2)}, "planner"),
         ({"denoiser": replace(smallest().denoiser, hidden_size=48)}, "denoiser"),
         ({"denoiser": replace(smallest().denoiser, tracks=replace(TRACKS, hidden_size=9))}, "denoiser"),
+        ({"denoiser": replace(smallest().denoiser, tracks=replace(SMALL_TRACKS, depth=1))}, "denoiser"),
     ],
 )
 def test_a_model_of_another_shape_is_no_start(
@@ -223,6 +254,7 @@ def test_a_model_of_another_shape_is_no_start(
     [
         (("planner",), "the stage planner needs the clips, which are not in .*; follow the stage clips too"),
         (("clips", "denoiser"), "the stage denoiser needs the latents, .*; follow the stage latents too"),
+        (("clips", "draft"), "the stage draft needs the latents, .*; follow the stage latents too"),
         (("text",), "the stage text needs the clips"),
     ],
 )
@@ -244,7 +276,7 @@ def test_a_run_that_is_out_of_time_goes_on_later(tmp_path: Path) -> None:
 
 
 def test_unknown_recipes_are_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no recipe 'huge'; there is embedded and tiny"):
+    with pytest.raises(UserError, match="no recipe 'huge'; there is embedded, judge, tiny"):
         run_recipe("huge", tmp_path, resume=False, minutes=None, steps=None)
 
 
@@ -252,7 +284,7 @@ def test_unknown_stages_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError) as raised:
         run_recipe("tiny", tmp_path / "run", resume=False, minutes=None, steps=None, stages=("vae", "dream"))
     assert str(raised.value) == (
-        "there is no stage 'dream'; there is clips, vae, text, planner, latents, denoiser, low_noise."
+        "there is no stage 'dream'; there is clips, vae, text, planner, latents, draft, denoiser, low_noise."
     )
     assert not (tmp_path / "run").exists()
 
@@ -261,6 +293,8 @@ def test_the_embedded_recipe_fits_together() -> None:
     recipe = embedded()
     assert sum(recipe.denoiser_task.bucket_shares.values()) == pytest.approx(1)
     assert sum(recipe.planner_task.bucket_shares.values()) == pytest.approx(1)
+    assert sum(recipe.draft_task.bucket_shares.values()) == pytest.approx(1)
+    assert set(recipe.draft_task.bucket_shares) <= {bucket.name for bucket in recipe.filmed}
     assert {bucket.name for bucket in recipe.filmed} == set(recipe.denoiser_task.bucket_shares)
     sketched = {bucket.name for bucket in recipe.buckets if bucket.sketches}
     assert sketched < set(recipe.planner_task.bucket_shares)
@@ -275,6 +309,7 @@ def test_the_embedded_recipe_fits_together() -> None:
     shortened = recipe.shortened(20)
     assert shortened.denoiser_training == replace(recipe.denoiser_training, num_steps=20)
     assert shortened.planner_training == replace(recipe.planner_training, num_steps=20)
+    assert shortened.draft_training == replace(recipe.draft_training, num_steps=20)
     assert recipe.shortened(None) is recipe
 
 
@@ -288,6 +323,7 @@ def test_the_embedded_recipe_fits_together() -> None:
         ({"denoiser": replace(tiny().denoiser, tracks=None)}, "the tracks that the denoiser takes"),
         ({"planner": replace(tiny().planner, latent_channels=3)}, "the tracks that the denoiser takes"),
         ({"planner_task": PlannerTaskConfig(bucket_shares={"sky": 1.0})}, "'sky'.* no buckets"),
+        ({"draft_task": DraftTaskConfig(bucket_shares={"sky": 1.0})}, "'sky'.* no buckets"),
     ],
 )
 def test_recipes_that_do_not_fit_together(wrong: dict[str, object], sentence: str) -> None:

@@ -16,7 +16,7 @@ from tenku.media import replacing
 from tenku.text import TextEncoder, TextEncoderConfig
 from tenku.vae import VideoAutoencoder, VideoAutoencoderConfig
 
-FORMAT = 1
+FORMAT = 2
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 RUN_MODEL = "model"  # the folder of the finished model in the folder of a training run
 _LARGE = 65_536  # numbers in a tensor: below it, halving saves nothing and costs precision
@@ -25,13 +25,21 @@ EMBEDDED = Path(__file__).parent.parent / "embedded"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SamplingDefaults:
-    """How a model wants to be sampled unless the request says otherwise."""
+    """How a model wants to be sampled unless the request says otherwise.
+
+    `temperature` is the size of the noise that a video starts from: below 1 there is less variety and less
+    that goes wrong (Kingma and Dhariwal, arXiv 1807.03039, section 6). Of `planner_candidates` plans that one
+    is followed in which things cover each other least.
+    """
 
     num_inference_steps: int = 12
     guidance_scale: float = 3.0
     guidance_interval: tuple[float, float] = (0.15, 0.95)
     shift: float = 3.0
+    temperature: float = 1.0
     planner_steps: int = 16
+    planner_guidance_scale: float = 2.5
+    planner_candidates: int = 4
 
 
 @dataclass(frozen=True, slots=True)

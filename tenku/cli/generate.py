@@ -77,6 +77,11 @@ def _run(model: str, jobs: list[tuple[GenerationRequest, Path]], as_json: bool) 
             result = pipeline(request, on_progress=on_progress)
         if index == 0 and result.ignored_words:
             tell(_ignored(model, result.ignored_words))
+        if index == 0 and result.num_unread_words:
+            tell(
+                f"the prompt is too long for the {model} model, which did not read its last "
+                f"{result.num_unread_words} words and signs; say it in fewer."
+            )
         start = time.perf_counter()
         if place.suffix.lower() in PICTURE_SUFFIXES:
             write_picture(place, result.video.frames[0])
@@ -162,6 +167,7 @@ def _json_line(
         "prompt": request.prompt,
         "model": model,
         "ignored_words": list(result.ignored_words),
+        "unread_words": result.num_unread_words,
         "seconds_by_stage": {stage: round(taken, 4) for stage, taken in stages.items()},
     }
     return json.dumps(facts, ensure_ascii=False)

@@ -12,7 +12,8 @@ from tenku.errors import UserError
 
 def train(
     recipe: Annotated[
-        str, typer.Argument(help="Which model to make: 'embedded', the one in this package, or 'tiny'.")
+        str,
+        typer.Argument(help="'embedded', the model in this package, 'tiny', or 'judge', which evaluates."),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Directory for checkpoints and samples.")],
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint in the directory.")] = False,

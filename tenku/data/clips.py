@@ -1,6 +1,6 @@
 """Simulated clips kept as raw frames while a model is trained: chunks of equal clips, each made once.
 
-A chunk is `NNNNN.npy` (frames), `NNNNN.tracks.npy` (where every object is) and `NNNNN.json` (descriptions).
+A chunk is `NNNNN.npy` (frames), `NNNNN.tracks.npz` (where everything is) and `NNNNN.json` (descriptions).
 """
 
 import json
@@ -17,7 +17,7 @@ from tenku.media import remove_unfinished, replacing
 from tenku.worlds import WorldConfig, simulate_clip
 from tenku.worlds.description import SceneDescription
 from tenku.worlds.scene import Pairs
-from tenku.worlds.tracks import BOX_SIZE
+from tenku.worlds.tracks import POSE_SIZE
 
 MAX_OBJECTS = 8  # of one clip: four a shot
 
@@ -64,11 +64,11 @@ class ClipChunk:
 
 def chunk_path(directory: Path, bucket: Bucket, index: int) -> Path:
     """The file of a chunk that is written last and vouches for the others, which lie beside it."""
-    return directory / bucket.name / f"{index:05d}.{'tracks.npy' if bucket.sketches else 'npy'}"
+    return directory / bucket.name / f"{index:05d}.{'tracks.npz' if bucket.sketches else 'npy'}"
 
 
 def _tracks_path(directory: Path, bucket: Bucket, index: int) -> Path:
-    return directory / bucket.name / f"{index:05d}.tracks.npy"
+    return directory / bucket.name / f"{index:05d}.tracks.npz"
 
 
 def _descriptions_path(directory: Path, bucket: Bucket, index: int) -> Path:
@@ -104,22 +104,28 @@ def make_chunk(directory: Path, bucket: Bucket, index: int) -> None:
         )
         for seed in range(first, first + bucket.clips_per_chunk)
     ]
-    boxes = np.zeros((len(clips), bucket.num_frames, MAX_OBJECTS, BOX_SIZE), np.float16)
-    for clip, row in zip(clips, boxes, strict=True):
-        row[:, : clip.boxes.shape[1]] = clip.boxes
+    poses = np.zeros((len(clips), bucket.num_frames, MAX_OBJECTS, POSE_SIZE), np.float16)
+    for clip, row in zip(clips, poses, strict=True):
+        row[:, : clip.poses.shape[1]] = clip.poses
+    setting = np.stack([clip.setting for clip in clips])
     with replacing(_descriptions_path(directory, bucket, index)) as unfinished:
         unfinished.write_text(json.dumps([asdict(clip.description) for clip in clips]))
     with replacing(_tracks_path(directory, bucket, index)) as unfinished, unfinished.open("wb") as file:
-        np.save(file, boxes)
+        np.savez(file, poses=poses, setting=setting)
     if not bucket.sketches:
         with replacing(path) as unfinished, unfinished.open("wb") as file:
             np.save(file, np.stack([clip.frames for clip in clips]))
 
 
-def read_tracks(directory: Path, bucket: Bucket, index: int) -> npt.NDArray[np.float16]:
-    """Boxes (n t MAX_OBJECTS 5) of a chunk's clips, as `worlds.tracks` defines them; all 0 for no object."""
-    boxes: npt.NDArray[np.float16] = np.load(_tracks_path(directory, bucket, index))
-    return boxes
+def read_tracks(
+    directory: Path, bucket: Bucket, index: int
+) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.float32]]:
+    """Poses (n t MAX_OBJECTS POSE_SIZE) and settings (n t SETTING_SIZE) of a chunk's clips.
+
+    `worlds.tracks` defines them; an object that is not there is all 0.
+    """
+    with np.load(_tracks_path(directory, bucket, index)) as arrays:
+        return arrays["poses"], arrays["setting"]
 
 
 def read_chunk(directory: Path, bucket: Bucket, index: int) -> ClipChunk:

@@ -1,4 +1,4 @@
-"""Latents of simulated clips, encoded once, both as they are and mirrored, and mapped while training."""
+"""Latents of simulated clips, encoded once and mapped while training."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ def encode_clips(
 ) -> Iterator[tuple[int, int]]:
     """Encode the chunks that exist and have no latents yet; yields (chunks done, chunks in all).
 
-    A chunk's latents are float16 (2 n c t h w): the clips as they are, then mirrored.
+    A chunk's latents are float16 (n c t h w).
     """
     for bucket in buckets:
         remove_unfinished(latents / bucket.name)
@@ -46,15 +46,15 @@ def encode_clips(
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
         frames = read_chunk(clips, bucket, index).frames
-        both = torch.stack([encode_frames(vae, frames), encode_frames(vae, frames[:, :, :, ::-1])])
+        encoded = encode_frames(vae, frames).to(torch.float16)
         with replacing(path) as unfinished, unfinished.open("wb") as file:
-            np.save(file, both.to(torch.float16).numpy())
+            np.save(file, encoded.numpy())
     yield len(jobs), len(jobs)
 
 
 @dataclass(frozen=True, slots=True)
 class LatentBucket:
-    """All encoded clips of a bucket: chunks of latents (2 n c t h w), plain and mirrored, as on disk."""
+    """All encoded clips of a bucket: chunks of latents (n c t h w), as on disk."""
 
     bucket: Bucket
     chunks: tuple[npt.NDArray[np.float16], ...]
@@ -63,18 +63,18 @@ class LatentBucket:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Size (t h w) of the latents."""
-        t, h, w = self.chunks[0].shape[3:]
+        t, h, w = self.chunks[0].shape[2:]
         return t, h, w
 
     def draw(self, batch: int, generator: torch.Generator) -> tuple[Tensor, Tracks, list[SceneDescription]]:
-        """Random clips (b c t h w) in float32, half of them mirrored, their tracks and descriptions."""
+        """Random clips (b c t h w) in float32, their tracks and descriptions.
+
+        None is mirrored: the lamps of a room in a mirror stand otherwise than any that is simulated.
+        """
         chosen = torch.randint(len(self.sketches), (batch,), generator=generator).tolist()
-        mirrored = torch.randint(2, (batch,), generator=generator).tolist()
         size = self.bucket.clips_per_chunk
-        latents = np.stack(
-            [self.chunks[i // size][flip, i % size] for i, flip in zip(chosen, mirrored, strict=True)]
-        )
-        return torch.from_numpy(latents).float(), *self.sketches.take(chosen, mirrored)
+        latents = np.stack([self.chunks[i // size][i % size] for i in chosen])
+        return torch.from_numpy(latents).float(), *self.sketches.take(chosen, [False] * batch)
 
 
 def load_latents(

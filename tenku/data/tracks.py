@@ -1,5 +1,6 @@
 """Sketches of simulated clips: where everything is and what it is called, without a single pixel."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,24 @@ import torch
 from torch import Tensor
 
 from tenku.data.clips import Bucket, read_descriptions, read_tracks
+from tenku.denoiser import TrackConfig
 from tenku.timeline import Tracks
+from tenku.worlds.camera import FIELD_OF_VIEW
 from tenku.worlds.description import ObjectDescription, SceneDescription
+from tenku.worlds.tracks import TRACK_DISTANCE
 from tenku.worlds.vocabulary import COLOURS, MATERIALS, SHAPES, SIZES
 
 LOOK_SIZES: Final = (len(COLOURS), len(SHAPES), len(MATERIALS), len(SIZES))
+
+
+def track_config(frames_per_latent: int) -> TrackConfig:
+    """How tracks of simulated clips are packed."""
+    return TrackConfig(
+        look_sizes=LOOK_SIZES,
+        frames_per_latent=frames_per_latent,
+        distance=TRACK_DISTANCE,
+        tan_half_view=math.tan(FIELD_OF_VIEW / 2),
+    )
 
 
 def look_classes(thing: ObjectDescription) -> tuple[int, ...]:
@@ -40,40 +54,48 @@ def canonical_order(objects: Sequence[ObjectDescription]) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class Sketches:
-    """Boxes (n t o 5) of many clips and what they show."""
+    """Poses (n t o POSE_SIZE) and settings (n t SETTING_SIZE) of many clips, and what they show."""
 
-    boxes: npt.NDArray[np.float16]
+    poses: npt.NDArray[np.float16]
+    settings: npt.NDArray[np.float32]
     descriptions: tuple[SceneDescription, ...]
 
     def __len__(self) -> int:
         return len(self.descriptions)
 
-    def take(
-        self, chosen: Sequence[int], mirrored: Sequence[int | bool]
-    ) -> tuple[Tracks, list[SceneDescription]]:
+    def mirrored(self, chosen: Sequence[int], generator: torch.Generator) -> list[bool]:
+        """Which of some to take mirrored: half of those that can be. Planks have no mirror image."""
+        wished = torch.randint(2, (len(chosen),), generator=generator).tolist()
+        return [
+            bool(wish) and not _any_wooden(self.descriptions[i])
+            for i, wish in zip(chosen, wished, strict=True)
+        ]
+
+    def take(self, chosen: Sequence[int], mirrored: Sequence[bool]) -> tuple[Tracks, list[SceneDescription]]:
         """Some of them, mirrored where said."""
         descriptions = [
             self.descriptions[i].mirrored() if flip else self.descriptions[i]
             for i, flip in zip(chosen, mirrored, strict=True)
         ]
-        boxes = torch.from_numpy(self.boxes[list(chosen)]).float()
-        flips = torch.where(torch.tensor(list(mirrored)) != 0, -1.0, 1.0)
-        boxes[..., 0] *= flips[:, None, None]
-        looks, present = _looks(descriptions, boxes.shape[2])
-        return Tracks(boxes, looks, present), descriptions
+        poses = torch.from_numpy(self.poses[list(chosen)]).float()
+        settings = torch.from_numpy(self.settings[list(chosen)])
+        looks, present = _looks(descriptions, poses.shape[2])
+        tracks = Tracks(poses, looks, present, settings)
+        return tracks.mirrored(torch.tensor(list(mirrored), dtype=torch.bool)), descriptions
 
 
 def load_sketches(clips: Path, bucket: Bucket, indices: Sequence[int]) -> Sketches:
     """The sketches of some chunks of a bucket."""
     descriptions = [d for i in indices for d in read_descriptions(clips, bucket, i)]
-    boxes = np.concatenate([read_tracks(clips, bucket, i) for i in indices])
-    return Sketches(boxes, tuple(descriptions))
+    poses, settings = zip(*(read_tracks(clips, bucket, i) for i in indices), strict=True)
+    return Sketches(np.concatenate(poses), np.concatenate(settings), tuple(descriptions))
 
 
 def of_one_shot(sketches: Sketches) -> Sketches:
     """Those without a cut."""
     kept = [i for i, description in enumerate(sketches.descriptions) if description.next_shot is None]
-    return Sketches(sketches.boxes[kept], tuple(sketches.descriptions[i] for i in kept))
+    descriptions = tuple(sketches.descriptions[i] for i in kept)
+    return Sketches(sketches.poses[kept], sketches.settings[kept], descriptions)
 
 
 def in_canonical_order(tracks: Tracks, descriptions: Sequence[SceneDescription], num_objects: int) -> Tracks:
@@ -84,8 +106,8 @@ def in_canonical_order(tracks: Tracks, descriptions: Sequence[SceneDescription],
         absent = range(len(order), num_objects)
         row[:] = torch.tensor([*order, *absent][:num_objects])
     rows = torch.arange(len(orders))[:, None]
-    boxes = tracks.boxes.transpose(1, 2)[rows, orders].transpose(1, 2)
-    return Tracks(boxes, tracks.looks[rows, orders], tracks.present[rows, orders])
+    poses = tracks.poses.transpose(1, 2)[rows, orders].transpose(1, 2)
+    return Tracks(poses, tracks.looks[rows, orders], tracks.present[rows, orders], tracks.settings)
 
 
 def _looks(descriptions: Sequence[SceneDescription], num_objects: int) -> tuple[Tensor, Tensor]:
@@ -98,6 +120,11 @@ def _looks(descriptions: Sequence[SceneDescription], num_objects: int) -> tuple[
             present[row, place] = 1
             looks[row, place, list(offsets + look_classes(thing))] = 1
     return looks, present
+
+
+def _any_wooden(description: SceneDescription) -> bool:
+    following = description.next_shot
+    return description.floor == "wooden" or (following is not None and _any_wooden(following))
 
 
 def _all_objects(description: SceneDescription) -> list[ObjectDescription]:

@@ -1,7 +1,33 @@
 """The spacetime-patch transformer."""
 
+from tenku.denoiser.drafting import Draft, Drafter
 from tenku.denoiser.experts import NoiseExperts
-from tenku.denoiser.tracks import BOX_SIZE, TrackConfig
+from tenku.denoiser.tracks import (
+    BOX_SIZE,
+    CAMERA_SIZE,
+    POSE_SIZE,
+    SETTING_SIZE,
+    TrackConfig,
+    UnpackedTracks,
+    positions_in_boxes,
+    unpack,
+)
 from tenku.denoiser.transformer import Denoiser, DenoiserConfig, patchify, unpatchify
 
-__all__ = ["BOX_SIZE", "Denoiser", "DenoiserConfig", "NoiseExperts", "TrackConfig", "patchify", "unpatchify"]
+__all__ = [
+    "BOX_SIZE",
+    "CAMERA_SIZE",
+    "POSE_SIZE",
+    "SETTING_SIZE",
+    "Denoiser",
+    "DenoiserConfig",
+    "Draft",
+    "Drafter",
+    "NoiseExperts",
+    "TrackConfig",
+    "UnpackedTracks",
+    "patchify",
+    "positions_in_boxes",
+    "unpack",
+    "unpatchify",
+]

@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from tenku.denoiser.drafting import Draft
 from tenku.denoiser.transformer import Denoiser, DenoiserConfig
 
 
@@ -25,13 +26,17 @@ class NoiseExperts(nn.Module):
         """That of the expert which is asked first."""
         return self.high.config
 
+    def prepare(self, tracks: Tensor, height: int, width: int) -> Tensor | Draft:
+        """The tracks as they are: each expert drafts for itself."""
+        return tracks
+
     def forward(
         self,
         noisy_latents: Tensor,
         sigma: Tensor,
         text: Tensor,
         text_mask: Tensor | None = None,
-        tracks: Tensor | None = None,
+        tracks: Tensor | Draft | None = None,
     ) -> Tensor:
         """Velocity (b c t h w) of noisy latents; arguments as those of `Denoiser`."""
         expert = self.high if float(sigma.max()) > self.boundary else self.low

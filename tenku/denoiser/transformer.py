@@ -2,7 +2,7 @@
 
 Skeleton as in Wan: patchify → blocks of (self-attention, cross-attention to text, MLP) under a shared time
 embedding with a table a block → unpatchify. The `native` configuration adds what learns faster from little
-compute (`dev/LOG.md`): token-shift, a gated MLP and query-key norm per head.
+compute (`dev/LOG.md`): token-shift, a gated MLP, query-key norm per head, tracks, and a refiner.
 """
 
 import math
@@ -13,7 +13,9 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tenku.denoiser.tracks import TrackConfig, TrackEncoder
+from tenku.denoiser.drafting import Draft, Drafter
+from tenku.denoiser.refiner import Refiner
+from tenku.denoiser.tracks import TrackConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,8 +24,10 @@ class DenoiserConfig:
 
     `channel_std`, the spread of each latent channel, turns on preconditioning: what the noise level alone
     says of the velocity is added in closed form, and the network predicts the rest at unit scale. `tracks`
-    lets it be told where every object is. So many `named_rows` of the grid stand each for the thing
-    of which the text token of its place tells.
+    lets it be told where every object is: `draft_depth` convolutional blocks make a draft of that, from whose
+    mean and spread the closed form then starts. So many `named_rows` of the grid stand each for the thing
+    of which the text token of its place tells. With a `refiner_depth` tokens are unfolded to latent positions
+    of `refiner_width` channels, and so many convolutional blocks follow.
     """
 
     latent_channels: int = 16
@@ -37,6 +41,9 @@ class DenoiserConfig:
     channel_std: tuple[float, ...] = ()
     tracks: TrackConfig | None = None
     named_rows: int = 0
+    draft_depth: int = 1
+    refiner_depth: int = 0
+    refiner_width: int = 96
 
     def __post_init__(self) -> None:
         if self.hidden_size % self.num_heads or (self.hidden_size // self.num_heads) % 2:
@@ -66,26 +73,27 @@ class DenoiserConfig:
         """Numbers in one patch."""
         return self.latent_channels * math.prod(self.patch_size)
 
-    def training_flops(self, num_tokens: int, num_text_tokens: int) -> float:
-        """Floating-point operations of one forward and backward pass over one clip."""
-        d, n = self.hidden_size, num_tokens
-        linear = n * (4 * d * d + 2 * d * d + d * d + 3 * d * self.mlp_size)
-        linear += num_text_tokens * 2 * d * self.text_size
-        attention = 2 * n * n * d + 2 * n * num_text_tokens * d
-        ends = 2 * n * d * self.patch_channels
-        return 6.0 * (self.depth * (linear + attention) + ends)
-
 
 def patchify(latents: Tensor, patch_size: tuple[int, int, int]) -> Tensor:
     """(b c t h w) → (b t' h' w' patch_channels)."""
-    p, q, r = patch_size
-    return rearrange(latents, "b c (t p) (h q) (w r) -> b t h w (p q r c)", p=p, q=q, r=r)
+    return fold(latents.movedim(1, -1), patch_size)
 
 
 def unpatchify(patches: Tensor, patch_size: tuple[int, int, int]) -> Tensor:
     """The inverse of `patchify`."""
+    return unfold(patches, patch_size).movedim(-1, 1)
+
+
+def fold(positions: Tensor, patch_size: tuple[int, int, int]) -> Tensor:
+    """(b t h w c) → (b t' h' w' patch), with the same order inside a patch."""
     p, q, r = patch_size
-    return rearrange(patches, "b t h w (p q r c) -> b c (t p) (h q) (w r)", p=p, q=q, r=r)
+    return rearrange(positions, "b (t p) (h q) (w r) c -> b t h w (p q r c)", p=p, q=q, r=r)
+
+
+def unfold(patches: Tensor, patch_size: tuple[int, int, int]) -> Tensor:
+    """The inverse of `fold`."""
+    p, q, r = patch_size
+    return rearrange(patches, "b t h w (p q r c) -> b (t p) (h q) (w r) c", p=p, q=q, r=r)
 
 
 def rotary_table(grid: tuple[int, int, int], head_size: int, theta: float) -> tuple[Tensor, Tensor]:
@@ -264,12 +272,23 @@ class Denoiser(nn.Module):
         self.patch_in = nn.Linear(config.patch_channels, size)
         self.time_in = nn.Linear(256, size)
         self.time_out = nn.Linear(size, 6 * size)
-        self.tracks_in = TrackEncoder(config.tracks, size) if config.tracks is not None else None
+        self.drafter, self.told_in, told_size = None, None, 0
+        if config.tracks is not None:
+            usual = config.channel_std or (1.0,) * config.latent_channels
+            told_size = config.tracks.hidden_size
+            self.drafter = Drafter(config.tracks, usual, config.draft_depth)
+            self.told_in = nn.Linear(told_size * math.prod(config.patch_size), size, bias=False)
         self.row_in = nn.Linear(config.text_size, size) if config.named_rows else None
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
         self.final_modulation = nn.Linear(size, 2 * size)
-        self.patch_out = nn.Linear(size, config.patch_channels)
-        for layer in (self.time_out, self.final_modulation, self.patch_out):
+        self.refiner = (
+            Refiner(config.latent_channels, told_size, config.refiner_width, config.refiner_depth)
+            if config.refiner_depth
+            else None
+        )
+        channels = config.refiner_width if config.refiner_depth else config.latent_channels
+        self.patch_out = nn.Linear(size, channels * math.prod(config.patch_size))
+        for layer in (self.time_out, self.final_modulation, *(() if self.refiner else (self.patch_out,))):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
         self._rotary: dict[tuple[int, int, int], tuple[Tensor, Tensor]] = {}
@@ -288,20 +307,47 @@ class Denoiser(nn.Module):
         sigma: Tensor,
         text: Tensor,
         text_mask: Tensor | None = None,
-        tracks: Tensor | None = None,
+        tracks: Tensor | Draft | None = None,
     ) -> Tensor:
         """Velocity (b c t h w) of noisy latents (b c t h w).
 
         sigma is (b,), one level a clip; (b t), one a latent frame; or (b t h w), one a latent position.
         Text is (b n d) with mask (b n), True where there is text. Tracks are packed (b c t o), t one for each
-        row of tokens in time; without them the denoiser places things itself.
+        latent frame, or what `prepare` has made of them; without any the denoiser places things itself.
         """
-        scale_in, skip, scale_out = self._precondition(sigma)
-        patches = patchify(noisy_latents * scale_in, self.config.patch_size).to(self.patch_in.weight.dtype)
+        draft = tracks if isinstance(tracks, Draft) else self.draft(tracks, *noisy_latents.shape[3:])
+        return self.denoise(noisy_latents, sigma, text, text_mask, draft)
+
+    def prepare(self, tracks: Tensor, height: int, width: int) -> Tensor | Draft:
+        """What serves as tracks at every noise level, made once."""
+        draft = self.draft(tracks, height, width)
+        return tracks if draft is None else draft
+
+    def draft(self, tracks: Tensor | None, height: int, width: int) -> Draft | None:
+        """What packed tracks say of latents of this size; None without them, or if it cannot follow any."""
+        if tracks is None or self.drafter is None:
+            return None
+        draft: Draft = self.drafter(tracks, height, width)
+        return draft
+
+    def denoise(
+        self,
+        noisy_latents: Tensor,
+        sigma: Tensor,
+        text: Tensor,
+        text_mask: Tensor | None = None,
+        draft: Draft | None = None,
+    ) -> Tensor:
+        """The velocity, with a draft that has been made of the tracks."""
+        expected, scale_in, skip, scale_out = self._precondition(sigma, draft)
+        # What lies there that is not expected, at unit scale.
+        surprise = noisy_latents - (1 - _over_positions(sigma)) * expected
+        latents = (surprise * scale_in).movedim(1, -1).to(self.patch_in.weight.dtype)  # b t h w c
+        patches = fold(latents, self.config.patch_size)
         grid = (patches.shape[1], patches.shape[2], patches.shape[3])
         x = self.patch_in(patches)
-        if tracks is not None and self.tracks_in is not None:
-            x = x + self.tracks_in(tracks, grid)
+        if draft is not None and self.told_in is not None:
+            x = x + self.told_in(fold(draft.told, self.config.patch_size))
         if self.row_in is not None:
             x = x + self.row_in(text[:, : self.config.named_rows].to(x.dtype))[:, None, :, None]
         rotary = self.rotary(grid, x)
@@ -315,25 +361,47 @@ class Denoiser(nn.Module):
         for block in self.blocks:
             x = block(x, modulation, rotary, text, mask)
         shift, scale = self.final_modulation(embedded).chunk(2, -1)
-        x = _unit_rms(x) * (1 + scale) + shift
-        out = unpatchify(self.patch_out(x), self.config.patch_size).float()
-        return skip * noisy_latents + scale_out * out
+        x = unfold(self.patch_out(_unit_rms(x) * (1 + scale) + shift), self.config.patch_size)
+        if self.refiner is not None:
+            x = self.refiner(x, latents, None if draft is None else draft.told)
+        velocity: Tensor = skip * surprise - expected + scale_out * x.movedim(-1, 1).float()
+        return velocity
 
-    def _precondition(self, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Scale of the input, its share in the velocity, scale of the output; all broadcast over (b c t h w).
+    def training_flops(self, grid: tuple[int, int, int], num_text_tokens: int) -> float:
+        """Floating-point operations of one forward and backward pass over one clip of (t h w) tokens."""
+        config, d, n = self.config, self.config.hidden_size, math.prod(grid)
+        linear = n * (4 * d * d + 2 * d * d + d * d + 3 * d * config.mlp_size)
+        linear += num_text_tokens * 2 * d * config.text_size
+        attention = 2 * n * n * d + 2 * n * num_text_tokens * d
+        ends = 2 * n * d * config.patch_channels
+        flops = 6.0 * (config.depth * (linear + attention) + ends)
+        positions = n * math.prod(config.patch_size)
+        if self.drafter is not None:  # which has been trained before: forward only
+            flops += self.drafter.training_flops(positions) / 3
+        if self.refiner is not None:
+            flops += self.refiner.training_flops(positions)
+        return flops
 
-        For latents of spread s under noise of level σ, the best linear guess of the velocity is the noisy
-        latents times (σ − (1−σ)s²) / (σ² + (1−σ)²s²), and its error has spread s / √(σ² + (1−σ)²s²):
-        Karras et al., arXiv 2206.00364, for this path and a spread a channel.
+    def _precondition(self, sigma: Tensor, draft: Draft | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The latents that are expected; the scale of the surprise, its share in the velocity, and the scale
+        of the output; all broadcast over (b c t h w).
+
+        For latents of mean m and spread s under noise of level σ, the best linear guess of the velocity is −m
+        and the surprise, noisy latents − (1−σ)m, times (σ − (1−σ)s²) / (σ² + (1−σ)²s²); its error has spread
+        s / √(σ² + (1−σ)²s²): Karras et al., arXiv 2206.00364, for this path and a spread a number.
         """
         one = torch.ones(1, 1, 1, 1, 1, device=sigma.device)
-        if not self.config.channel_std:
-            return one, 0 * one, one
-        level = sigma.reshape(*sigma.shape, *([1] * (4 - sigma.ndim)))[:, None]  # b 1 t h w
-        # Not a buffer: that would be rounded with the weights, and this is added to what they say.
-        variance = torch.tensor(self.config.channel_std, device=sigma.device).square().view(1, -1, 1, 1, 1)
+        if draft is not None:
+            expected, variance = draft.mean, draft.std.square()
+        elif self.config.channel_std:
+            # Not a buffer: that would be rounded with the weights, and this is added to what they say.
+            std = torch.tensor(self.config.channel_std, device=sigma.device)
+            expected, variance = 0 * one, std.square().view(1, -1, 1, 1, 1)
+        else:
+            return 0 * one, one, 0 * one, one
+        level = _over_positions(sigma)
         total = level**2 + (1 - level) ** 2 * variance
-        return total.rsqrt(), (level - (1 - level) * variance) / total, (variance / total).sqrt()
+        return expected, total.rsqrt(), (level - (1 - level) * variance) / total, (variance / total).sqrt()
 
     def _level_per_token(self, sigma: Tensor) -> Tensor:
         """(b,), (b t) or (b t h w) → (b t h w) of tokens, 1 on axes that `sigma` lacks.
@@ -346,3 +414,8 @@ class Denoiser(nn.Module):
         if sigma.ndim == 2:
             return sigma[:, ::p, None, None]
         return sigma[:, ::p, ::q, ::r]
+
+
+def _over_positions(sigma: Tensor) -> Tensor:
+    """Levels (b,), (b t) or (b t h w) → (b 1 t h w), 1 on axes that `sigma` lacks."""
+    return sigma.reshape(*sigma.shape, *([1] * (4 - sigma.ndim)))[:, None]

@@ -1,12 +1,12 @@
 """The embedded model: everything that decides it, from the clips it sees to the last learning rate.
 
 Stages, each resumable by itself: simulate clips → fit the autoencoder → read captions → plan tracks → encode
-the clips → denoise, at low noise perhaps with an expert of its own. They lie in the output folder as `clips`,
-`vae`, `text`, `planner`, `latents`, `denoiser` and `low_noise`, the finished model as `model`.
+the clips → draft them from tracks → denoise, at low noise perhaps with an expert of its own. They lie in the
+output folder as `clips`, `vae`, `text`, `planner`, `latents`, `draft`, `denoiser` and `low_noise`, the
+finished model as `model`.
 """
 
 import os
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -28,17 +28,19 @@ from tenku.checkpoint import (
 )
 from tenku.data.clips import Bucket, made_chunks, make_clips, read_chunk
 from tenku.data.latents import LatentBucket, encode_clips, load_latents
-from tenku.data.tracks import LOOK_SIZES, Sketches, load_sketches, of_one_shot
-from tenku.denoiser import Denoiser, DenoiserConfig, NoiseExperts, TrackConfig
+from tenku.data.tracks import Sketches, load_sketches, of_one_shot, track_config
+from tenku.denoiser import Denoiser, DenoiserConfig, Drafter, NoiseExperts
 from tenku.errors import UserError
 from tenku.flow import NoiseLevels
 from tenku.media import replacing
+from tenku.recipes.runs import Stop, check_folder, stopwatch
 from tenku.text import TextEncoder, TextEncoderConfig
 from tenku.training.denoiser import DenoiserTask, DenoiserTaskConfig
 from tenku.training.distributed import first_rank_first, join_world
+from tenku.training.draft import DraftTask, DraftTaskConfig
 from tenku.training.metrics import OutOfTimeError, announce
 from tenku.training.planner import PlannerTask, PlannerTaskConfig
-from tenku.training.scene_targets import MAX_OBJECTS, NUM_REGISTERS
+from tenku.training.scene_targets import NUM_REGISTERS, REGISTERS_PER_SHOT
 from tenku.training.text import SceneReader, TextTask, TextTaskConfig
 from tenku.training.trainer import Task, Trainer, TrainerConfig, put_trained
 from tenku.training.vae import ClipFrames, VaeTask, VaeTaskConfig
@@ -48,9 +50,8 @@ from tenku.worlds.clip import simulate_clip
 
 HELD_OUT_SEED: Final = 40_000_000  # clips that no stage trains on
 
-_Stop = Callable[[], bool]
 _START: Final = "start"  # the model that a run started from
-STAGES: Final = ("clips", "vae", "text", "planner", "latents", "denoiser", "low_noise")
+STAGES: Final = ("clips", "vae", "text", "planner", "latents", "draft", "denoiser", "low_noise")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,6 +85,8 @@ class EmbeddedRecipe:
     planner: DenoiserConfig
     planner_task: PlannerTaskConfig
     planner_training: TrainerConfig
+    draft_task: DraftTaskConfig
+    draft_training: TrainerConfig
     denoiser: DenoiserConfig
     denoiser_task: DenoiserTaskConfig
     denoiser_training: TrainerConfig
@@ -94,7 +97,8 @@ class EmbeddedRecipe:
         names = [bucket.name for bucket in self.buckets]
         if len(set(names)) < len(names):
             raise ValueError(f"every bucket needs a name of its own, not {names}")
-        strangers = {*self.denoiser_task.bucket_shares, *self.planner_task.bucket_shares} - set(names)
+        shares = (self.draft_task, self.denoiser_task, self.planner_task)
+        strangers = {name for task in shares for name in task.bucket_shares} - set(names)
         if strangers:
             raise ValueError(f"bucket_shares names {sorted(strangers)}, which are no buckets")
         if not self.moving:
@@ -133,14 +137,13 @@ class EmbeddedRecipe:
             vae_training=shorter(self.vae_training),
             text_training=shorter(self.text_training),
             planner_training=shorter(self.planner_training),
+            draft_training=shorter(self.draft_training),
             denoiser_training=shorter(self.denoiser_training),
             low_noise=self.low_noise and replace(self.low_noise, training=shorter(self.low_noise.training)),
         )
 
 
-TRACKS: Final = TrackConfig(
-    look_sizes=LOOK_SIZES, frames_per_latent=VideoAutoencoderConfig().temporal_compression
-)
+TRACKS: Final = track_config(VideoAutoencoderConfig().temporal_compression)
 
 
 def embedded() -> EmbeddedRecipe:
@@ -155,20 +158,20 @@ def embedded() -> EmbeddedRecipe:
     """
     return EmbeddedRecipe(
         buckets=(
-            pictures("picture", 128, 128, 32_768, 1_000_000),
-            pictures("wide_picture", 96, 160, 3_072, 2_000_000),
-            pictures("tall_picture", 160, 96, 3_072, 3_000_000),
+            pictures("picture", 128, 128, 24_576, 1_000_000),
+            pictures("wide_picture", 96, 160, 2_048, 2_000_000),
+            pictures("tall_picture", 160, 96, 2_048, 3_000_000),
             clips("clip", 33, 128, 128, 6_400, 4_000_000),
-            clips("wide_clip", 33, 96, 160, 512, 5_000_000),
-            clips("tall_clip", 33, 160, 96, 512, 6_000_000),
-            clips("long_clip", 65, 128, 128, 1_024, 7_000_000),
-            sketches("short_sketch", 17, 2_560, 10_000_000),
-            sketches("sketch", 33, 20_480, 11_000_000),
-            sketches("longer_sketch", 49, 2_560, 12_000_000),
-            sketches("long_sketch", 65, 5_120, 13_000_000),
+            clips("wide_clip", 33, 96, 160, 384, 5_000_000),
+            clips("tall_clip", 33, 160, 96, 384, 6_000_000),
+            clips("long_clip", 65, 128, 128, 768, 7_000_000),
+            sketches("short_sketch", 17, 1_024, 10_000_000),
+            sketches("sketch", 33, 6_144, 11_000_000),
+            sketches("longer_sketch", 49, 1_024, 12_000_000),
+            sketches("long_sketch", 65, 1_536, 13_000_000),
         ),
         held_out=clips("held_out", 17, 128, 128, 16, HELD_OUT_SEED, clips_per_chunk=16),
-        vae=VideoAutoencoderConfig(),
+        vae=VideoAutoencoderConfig(frame_depth=4),
         vae_task=VaeTaskConfig(),
         vae_training=TrainerConfig(
             num_steps=1_200, muon_lr=1.2e-3, adamw_lr=3e-4, ema_decay=0.99, decay_share=0.4
@@ -187,7 +190,7 @@ def embedded() -> EmbeddedRecipe:
             depth=4,
             num_heads=2,
             patch_size=(1, 1, 1),
-            named_rows=MAX_OBJECTS,
+            named_rows=REGISTERS_PER_SHOT,
         ),
         planner_task=PlannerTaskConfig(
             bucket_shares={
@@ -197,62 +200,72 @@ def embedded() -> EmbeddedRecipe:
                 "longer_sketch": 0.1,
                 "long_sketch": 0.17,
             },
+            batch_size=48,
             compile_from=0.15,
         ),
         planner_training=TrainerConfig(
-            num_steps=1_000, muon_lr=2e-3, adamw_lr=1e-3, ema_decay=0.995, decay_share=0.4
+            num_steps=2_900, muon_lr=2e-3, adamw_lr=1e-3, ema_decay=0.995, decay_share=0.6
+        ),
+        draft_task=DraftTaskConfig(
+            bucket_shares={
+                "picture": 0.4,
+                "wide_picture": 0.03,
+                "tall_picture": 0.03,
+                "clip": 0.48,
+                "wide_clip": 0.03,
+                "tall_clip": 0.03,
+            }
+        ),
+        draft_training=TrainerConfig(
+            num_steps=3_000,
+            muon_lr=2e-3,
+            adamw_lr=1e-3,
+            ema_decay=0.995,
+            decay_share=0.6,
+            sample_steps=500,
         ),
         denoiser=DenoiserConfig(
-            latent_channels=48, text_size=256, hidden_size=256, depth=6, num_heads=2, tracks=TRACKS
+            latent_channels=48,
+            text_size=256,
+            hidden_size=256,
+            depth=5,
+            num_heads=2,
+            tracks=TRACKS,
+            refiner_depth=1,
+            refiner_width=128,
         ),
         denoiser_task=DenoiserTaskConfig(
             bucket_shares={
-                "picture": 0.5,
+                "picture": 0.44,
                 "wide_picture": 0.02,
                 "tall_picture": 0.02,
-                "clip": 0.4,
+                "clip": 0.46,
                 "wide_clip": 0.02,
                 "tall_clip": 0.02,
                 "long_clip": 0.02,
             },
-            tokens_per_step=4_096,
+            tokens_per_step=2_048,
             noise_levels=NoiseLevels(
-                logit_mean=2.0,
-                logit_std=0.9,
-                uniform_share=0.05,
+                logit_mean=1.2,
+                logit_std=1.3,
+                uniform_share=0.1,
                 high_share=0.1,
                 shared_share=0.75,
                 independent_share=0.05,
                 known_share=0.15,
                 ramp_share=0.05,
             ),
+            condition_dropout=0.03,
+            text_dropout=0.1,
+            track_dropout=0.04,
         ),
         denoiser_training=TrainerConfig(
-            num_steps=850, muon_lr=2e-3, adamw_lr=1e-3, ema_decay=0.99, decay_share=0.5
+            num_steps=600, muon_lr=2e-3, adamw_lr=1e-3, ema_decay=0.99, decay_share=0.6, sample_steps=1_000
         ),
-        low_noise=LowNoiseRecipe(
-            denoiser=DenoiserConfig(latent_channels=48, text_size=256, hidden_size=384, depth=6, num_heads=3),
-            task=DenoiserTaskConfig(
-                bucket_shares={
-                    "picture": 0.27,
-                    "wide_picture": 0.03,
-                    "tall_picture": 0.03,
-                    "clip": 0.55,
-                    "wide_clip": 0.03,
-                    "tall_clip": 0.03,
-                    "long_clip": 0.06,
-                },
-                tokens_per_step=6_144,
-                noise_levels=NoiseLevels(logit_mean=1.0, logit_std=1.3),
-                object_weight=1.0,
-            ),
-            training=TrainerConfig(
-                num_steps=1_000, muon_lr=2e-3, adamw_lr=6e-4, ema_decay=0.995, decay_share=0.4
-            ),
-            boundary=0.6,
+        # Planned tracks hold what there is to choose from: the painter is to take the likeliest.
+        sampling=SamplingDefaults(
+            guidance_scale=1.0, temperature=0.0, num_inference_steps=1, planner_guidance_scale=2.0
         ),
-        # The expert for low noise knows no tracks, so there is nothing to be led by.
-        sampling=SamplingDefaults(guidance_scale=2.5, guidance_interval=(0.6, 1.0)),
     )
 
 
@@ -323,13 +336,11 @@ def run(
     """
     keep_freed_memory()
     rank, _ = join_world()
-    if rank == 0 and not resume and output.exists() and any(output.iterdir()):
-        raise UserError(
-            f"{str(output)!r} already holds something; go on with --resume, or choose another folder."
-        )
+    if rank == 0:
+        check_folder(output, resume)
     kept = output / _START
     first = load_model(kept) if start is None and is_model(kept) else start
-    plan = _Run(recipe.shortened(steps), output, _stopwatch(minutes), rank, first, tuple(stages))
+    plan = _Run(recipe.shortened(steps), output, stopwatch(minutes), rank, first, tuple(stages))
     plan.check()
     if start is not None and rank == 0:
         save_model(kept, start, torch.float32)
@@ -342,7 +353,7 @@ class _Run:
 
     recipe: EmbeddedRecipe
     output: Path
-    stop: _Stop
+    stop: Stop
     rank: int
     start: Model | None
     stages: tuple[str, ...]
@@ -377,7 +388,8 @@ class _Run:
 
     def check(self) -> None:
         """What the stages need is there or will be made, and a model to start from has the recipe's shape."""
-        needs = [("vae", "clips"), ("planner", "clips"), ("latents", "clips"), ("denoiser", "latents")]
+        needs = [("vae", "clips"), ("planner", "clips"), ("latents", "clips")]
+        needs += [("draft", "latents"), ("denoiser", "latents")]
         needs += [("low_noise", "latents")] if self.recipe.low_noise is not None else []
         if self.start is None and not self._linear_path.exists():  # which is fitted to clips
             needs += [(stage, "clips") for stage in self.stages]
@@ -483,6 +495,9 @@ class _Run:
             if start is not None:
                 same_shape = start.config.tracks == config.tracks  # else it has yet to learn of tracks
                 denoiser.load_state_dict(start.state_dict(), strict=same_shape)
+            if stage == "denoiser" and denoiser.drafter is not None:
+                draft = partial(self._draft_task, denoiser.drafter, vae)
+                self._train("draft", denoiser.drafter, draft, recipe.draft_training)
             make = partial(self._denoiser_task, denoiser, text_encoder, vae, task)
             self._train(stage, denoiser, make, training)
             return denoiser.eval().requires_grad_(False)
@@ -495,15 +510,20 @@ class _Run:
     def _denoiser_task(
         self, denoiser: Denoiser, text_encoder: TextEncoder, vae: VideoAutoencoder, config: DenoiserTaskConfig
     ) -> DenoiserTask:
-        recipe = self.recipe
+        training, held_out = self._encoded()
+        return DenoiserTask(denoiser, text_encoder, vae, training, held_out, config, self.recipe.sampling)
+
+    def _draft_task(self, drafter: Drafter, vae: VideoAutoencoder) -> DraftTask:
+        return DraftTask(drafter, vae, *self._encoded(), self.recipe.draft_task)
+
+    def _encoded(self) -> tuple[list[LatentBucket], list[LatentBucket]]:
+        """The encoded clips to train on, and those kept back."""
         training, held_out = [], []
-        for bucket in recipe.filmed:
-            kept_back = recipe.num_kept_back(bucket)
+        for bucket in self.recipe.filmed:
+            kept_back = self.recipe.num_kept_back(bucket)
             training.append(load_latents(self.clips, self.latents, bucket, first=kept_back))
             held_out.append(load_latents(self.clips, self.latents, bucket, stop=kept_back))
-        return DenoiserTask(
-            denoiser, text_encoder, vae, _present(training), _present(held_out), config, recipe.sampling
-        )
+        return _present(training), _present(held_out)
 
     def _train(
         self, stage: str, module: nn.Module, make_task: Callable[[], Task], config: TrainerConfig
@@ -568,8 +588,3 @@ def _facts(recipe: EmbeddedRecipe) -> dict[str, Any]:
     facts = asdict(recipe)
     del facts["text_encoder"]["vocabulary"]
     return facts
-
-
-def _stopwatch(minutes: float | None) -> _Stop:
-    end = time.monotonic() + 60 * minutes if minutes is not None else float("inf")
-    return lambda: time.monotonic() > end

@@ -1,7 +1,5 @@
 """The judge: how the network that reads videos back is made."""
 
-import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,6 +7,7 @@ import torch
 
 from tenku.checkpoint import keep_freed_memory
 from tenku.evaluation.judge import Judge, JudgeConfig, save_judge
+from tenku.recipes.runs import check_folder, stopwatch
 from tenku.training.judge import JudgeTask, JudgeTaskConfig, simulate_pictures
 from tenku.training.trainer import Trainer, TrainerConfig
 
@@ -23,7 +22,8 @@ def train_judge(
 ) -> Path:
     """Simulate frames, train the judge on them, and return the folder with its weights: `output`/model."""
     keep_freed_memory()
-    stop = _stop_after(minutes)
+    check_folder(output, resume)
+    stop = stopwatch(minutes)
     config = task_config or JudgeTaskConfig()
     trainer_config = TrainerConfig(
         num_steps=steps or 2000, muon_lr=2e-3, adamw_lr=1e-3, ema_decay=0.995, sample_steps=400
@@ -40,10 +40,3 @@ def train_judge(
     training = {"task": asdict(config), "trainer": asdict(trainer_config), "steps": trainer.step, **figures}
     trainer.with_averages(lambda: save_judge(output / "model", judge, training))
     return output / "model"
-
-
-def _stop_after(minutes: float | None) -> Callable[[], bool]:
-    if minutes is None:
-        return lambda: False
-    end = time.monotonic() + 60 * minutes
-    return lambda: time.monotonic() > end

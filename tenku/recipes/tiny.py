@@ -4,8 +4,9 @@ from tenku.denoiser import DenoiserConfig
 from tenku.recipes.embedded import HELD_OUT_SEED, TRACKS, EmbeddedRecipe, clips, pictures, sketches
 from tenku.text import TextEncoderConfig
 from tenku.training.denoiser import DenoiserTaskConfig
+from tenku.training.draft import DraftTaskConfig
 from tenku.training.planner import PlannerTaskConfig
-from tenku.training.scene_targets import MAX_OBJECTS, NUM_REGISTERS
+from tenku.training.scene_targets import NUM_REGISTERS, REGISTERS_PER_SHOT
 from tenku.training.text import TextTaskConfig
 from tenku.training.trainer import TrainerConfig
 from tenku.training.vae import VaeTaskConfig
@@ -44,12 +45,16 @@ def tiny() -> EmbeddedRecipe:
             depth=2,
             num_heads=2,
             patch_size=(1, 1, 1),
-            named_rows=MAX_OBJECTS,
+            named_rows=REGISTERS_PER_SHOT,
         ),
         planner_task=PlannerTaskConfig(
             bucket_shares={"sketch": 1.0}, batch_size=32, held_out_batch=64, compile_from=2.0
         ),
         planner_training=_training(150, muon_lr=3e-3, adamw_lr=3e-3),
+        draft_task=DraftTaskConfig(
+            bucket_shares={"picture": 0.5, "clip": 0.5}, positions_per_step=1_536, compile_from=2.0
+        ),
+        draft_training=_training(300, muon_lr=3e-3, adamw_lr=1.5e-3),
         denoiser=DenoiserConfig(
             latent_channels=48, text_size=128, hidden_size=192, depth=4, num_heads=3, tracks=TRACKS
         ),
@@ -58,7 +63,7 @@ def tiny() -> EmbeddedRecipe:
             tokens_per_step=768,
             compile_from=2.0,  # never: it would take longer than all of the training
         ),
-        denoiser_training=_training(1_000, muon_lr=3e-3, adamw_lr=1.5e-3),
+        denoiser_training=_training(600, muon_lr=3e-3, adamw_lr=1.5e-3),
     )
 
 

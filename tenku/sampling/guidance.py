@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tenku.denoiser import Draft
 from tenku.text import TextConditioning
 
 
@@ -27,11 +28,12 @@ def guided_velocity(
     positive: TextConditioning,
     negative: TextConditioning,
     guidance: Guidance,
-    tracks: Tensor | None = None,
+    tracks: Tensor | Draft | None = None,
 ) -> Tensor:
     """Velocity (b c t h w) of latents at a level (b t h w), led away from the negative text.
 
-    With packed tracks (b c t o) it is also led away from a video in which nothing has a place. Both texts go
+    With tracks, packed (b c t o) or as the denoiser prepared them, it is also led away from a video in which
+    nothing has a place. Both texts go
     into one batched call, so they need as many rows as the latents; where guidance is left out the negative
     text is not looked at.
     """
@@ -41,7 +43,9 @@ def guided_velocity(
         single: Tensor = denoiser(noisy_latents, level, positive.tokens, positive.mask, tracks)
         return single
     both = stack_texts(positive, negative)
-    places = None if tracks is None else torch.cat([tracks, torch.zeros_like(tracks)])
+    places = tracks.beside_nothing() if isinstance(tracks, Draft) else tracks
+    if isinstance(places, Tensor):
+        places = torch.cat([places, torch.zeros_like(places)])
     velocity: Tensor = denoiser(
         torch.cat([noisy_latents] * 2), torch.cat([level] * 2), both.tokens, both.mask, places
     )

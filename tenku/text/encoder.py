@@ -29,6 +29,12 @@ class TextConditioning:
         """The first tokens only: of a `TextEncoder`, its registers."""
         return TextConditioning(self.tokens[:, :count], self.mask[:, :count])
 
+    def repeated(self, count: int) -> "TextConditioning":
+        """Each so many times, one after the other."""
+        return TextConditioning(
+            self.tokens.repeat_interleave(count, 0), self.mask.repeat_interleave(count, 0)
+        )
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TextEncoderConfig:

@@ -16,11 +16,13 @@ _PIECES = re.compile(f"{_LETTER}+(?:['’]{_LETTER}+)*|{_CHINESE}+|[0-9]+|[{_COM
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Ids of a text, its words that the vocabulary lacks, and misspelt ones with what they were read as."""
+    """Ids of a text, its words that the vocabulary lacks, misspelt ones with what they were read as, and how
+    many ids at its end were one too many."""
 
     ids: tuple[int, ...]
     unknown: tuple[str, ...] = ()
     corrected: tuple[tuple[str, str], ...] = ()
+    num_unread: int = 0
 
 
 class Tokenizer:
@@ -54,7 +56,13 @@ class Tokenizer:
                 self._add_chinese(piece, ids, unknown)
             else:
                 self._add_word(piece.replace("’", "'"), ids, unknown, corrected)
-        return Tokens(tuple(ids[:max_tokens]), tuple(dict.fromkeys(unknown)), tuple(dict.fromkeys(corrected)))
+        read = ids[:max_tokens]
+        return Tokens(
+            tuple(read),
+            tuple(dict.fromkeys(unknown)),
+            tuple(dict.fromkeys(corrected)),
+            len(ids) - len(read),
+        )
 
     def _add_word(
         self, word: str, ids: list[int], unknown: list[str], corrected: list[tuple[str, str]]

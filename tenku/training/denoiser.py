@@ -11,13 +11,15 @@ from torch import Tensor, nn
 
 from tenku.checkpoint import SamplingDefaults
 from tenku.data.latents import LatentBucket
-from tenku.denoiser import BOX_SIZE, Denoiser
+from tenku.data.tracks import track_config
+from tenku.denoiser import Denoiser, positions_in_boxes
 from tenku.flow import NoiseLevels
 from tenku.media import Video, contact_sheet, write_picture
 from tenku.sampling import Guidance, guided_velocity, multistep, shifted_sigmas
 from tenku.text import TextConditioning, TextEncoder
 from tenku.timeline import text_to_video
-from tenku.training.flow_step import Guess, Predict, compiled_for, guess, inner_matrix
+from tenku.training.draft import with_errors
+from tenku.training.flow_step import Guess, Predict, compiled_denoiser, guess, inner_matrix
 from tenku.training.text import write_caption
 from tenku.training.trainer import StepLoss
 from tenku.vae import VideoAutoencoder, to_pixels
@@ -29,10 +31,12 @@ class DenoiserTaskConfig:
 
     `bucket_shares` are of the steps, by bucket name; `plain_share` is of captions that name everything
     plainly. Text and tracks are left out together, text alone or tracks alone in `condition_dropout`,
-    `text_dropout` and `track_dropout` of the clips; places in tracks are off by `track_noise`, as those of a
+    `text_dropout` and `track_dropout` of the clips; poses in tracks are off by `track_noise`, as those of a
     planner are. What lies in a box counts `object_weight` times as much as what does not: objects fill little
-    of the picture and are most of what is asked for. Buckets with at least `compile_from` of the steps are
-    worth the minute that compiling takes. Samples have the tracks of held-out clips.
+    of the picture and are most of what is asked for. `cool_share` of the clips get noise that is smaller than
+    usual, half of them none, so that videos may start from less noise, too. Buckets with at least
+    `compile_from` of the steps are worth the minute that compiling takes. Samples have the tracks of
+    held-out clips.
     """
 
     bucket_shares: Mapping[str, float]
@@ -43,6 +47,7 @@ class DenoiserTaskConfig:
     track_dropout: float = 0.1
     track_noise: float = 0.01
     object_weight: float = 4.0
+    cool_share: float = 0.5
     plain_share: float = 0.15
     text_length: int = 64
     compile_from: float = 0.1
@@ -66,6 +71,8 @@ class DenoiserTask:
         sampling: SamplingDefaults | None = None,
     ) -> None:
         self.module = module
+        if module.drafter is not None:  # has been trained by itself
+            module.drafter.requires_grad_(False)
         self.text_encoder = text_encoder.eval().requires_grad_(False)
         self.vae = vae.eval().requires_grad_(False)
         self.config, self.held_out = config, held_out
@@ -73,22 +80,30 @@ class DenoiserTask:
         self.buckets = [b for b in training if config.bucket_shares.get(b.bucket.name, 0) > 0]
         if not self.buckets:
             raise ValueError("no bucket with a share of the steps has clips: simulate and encode them first")
+        self.tracks = module.config.tracks or track_config(vae.config.temporal_compression)
         self.shares = torch.tensor([config.bucket_shares[b.bucket.name] for b in self.buckets])
         grids = {bucket.bucket.name: self._grid(bucket.shape) for bucket in self.buckets}
-        self.predict = compiled_for(module, grids, config.bucket_shares, config.compile_from)
+        self.predict = compiled_denoiser(module, grids, config.bucket_shares, config.compile_from)
 
     def loss(self, step: int, generator: torch.Generator) -> StepLoss:
         """Flow loss over a batch of one bucket."""
         bucket = self.buckets[int(torch.multinomial(self.shares, 1, generator=generator))]
-        tokens = self._tokens(bucket.shape)
-        batch = max(1, round(self.config.tokens_per_step / tokens))
+        grid = self._grid(bucket.shape)
+        batch = max(1, round(self.config.tokens_per_step / math.prod(grid)))
         example = self._draw(bucket, batch, generator, in_training=True)
         sigma = self.config.noise_levels.sample(batch, bucket.shape[0], generator)
-        predict = self.predict.get(bucket.bucket.name, self.module)
+        predict = self.predict[bucket.bucket.name]
         weight = 1 + (self.config.object_weight - 1) * example.in_boxes
-        loss = example.guess(predict, sigma, generator).loss(weight).mean()
-        flops = batch * self.module.config.training_flops(tokens, example.text.tokens.shape[1])
+        loss = (
+            example.guess(predict, sigma, generator, self._temperature(batch, generator)).loss(weight).mean()
+        )
+        flops = batch * self.module.training_flops(grid, example.text.tokens.shape[1])
         return StepLoss(loss, batch, flops, {f"loss_{bucket.bucket.name}": float(loss.detach())})
+
+    def _temperature(self, batch: int, generator: torch.Generator) -> Tensor:
+        """How large the noise of each clip is (b,): 1 for most, less for `cool_share` of them, 0 for some."""
+        lower = (2 * torch.rand(batch, generator=generator) - 1).clamp_min(0)
+        return torch.where(torch.rand(batch, generator=generator) < self.config.cool_share, lower, 1.0)
 
     def uses_muon(self, name: str, parameter: nn.Parameter) -> bool:
         """Matrices of the blocks and of what is told of tracks."""
@@ -101,9 +116,13 @@ class DenoiserTask:
             example = self._draw(bucket, self.config.held_out_batch, torch.Generator().manual_seed(0))
             for level in (0.3, 0.6, 0.85, 0.97):
                 sigma = torch.full(example.latents.shape[:1] + example.latents.shape[2:3], level)
-                found = example.guess(self.module, sigma, torch.Generator().manual_seed(1))
+                found = example.guess(self.predict.eager, sigma, torch.Generator().manual_seed(1))
                 for part, weight in (("", None), ("_objects", example.in_boxes)):
                     figures[f"{bucket.bucket.name}{part}@{level}"] = float(found.loss(weight).mean())
+            sigma = torch.ones(example.latents.shape[:1] + example.latents.shape[2:3])
+            nothing = torch.zeros(len(sigma))
+            found = example.guess(self.predict.eager, sigma, torch.Generator(), nothing)
+            figures[f"{bucket.bucket.name}_error_from_nothing"] = float(found.loss().mean().sqrt())
         return figures
 
     def save_samples(self, path: Path) -> None:
@@ -122,7 +141,7 @@ class DenoiserTask:
     def _sample(self, example: "_Example") -> Tensor:
         """Latents (b c t h w) like an example's, from its text and tracks and fixed noise."""
         shape = example.latents.shape
-        noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+        noise = self.sampling.temperature * torch.randn(shape, generator=torch.Generator().manual_seed(0))
         negative = self.text_encoder.encode([""] * len(noise))
         guidance = Guidance(scale=self.sampling.guidance_scale, interval=self.sampling.guidance_interval)
         return multistep(
@@ -144,10 +163,10 @@ class DenoiserTask:
         edges = torch.tensor([config.condition_dropout, config.text_dropout, config.track_dropout]).cumsum(0)
         without_text = (chance < edges[1]) & in_training
         without_tracks = ((chance < edges[0]) | ((chance >= edges[1]) & (chance < edges[2]))) & in_training
-        packed = tracks.packed(self.vae.config.temporal_compression)
-        in_boxes = positions_in_boxes(packed, latents.shape[3], latents.shape[4])
+        packed = tracks.packed(self.tracks)
+        in_boxes = positions_in_boxes(packed, self.tracks, latents.shape[3], latents.shape[4])
         if in_training:
-            packed = self._off_a_little(packed, generator)
+            packed = with_errors(packed, self.tracks, config.track_noise, generator)
         packed = packed * ~without_tracks[:, None, None, None]
         rng = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
         captions = [
@@ -158,34 +177,10 @@ class DenoiserTask:
             text = self.text_encoder.encode(captions, config.text_length)
         return _Example(self.vae.normalise(latents), text, packed, in_boxes, captions)
 
-    def _off_a_little(self, packed: Tensor, generator: torch.Generator) -> Tensor:
-        """The same tracks with small errors in the places of what is there."""
-        places = self.vae.config.temporal_compression * BOX_SIZE
-        error = self.config.track_noise * torch.randn(
-            (len(packed), places, *packed.shape[2:]), generator=generator
-        )
-        return torch.cat([packed[:, :-places], packed[:, -places:] + error * packed[:, :1]], 1)
-
-    def _tokens(self, shape: tuple[int, int, int]) -> int:
-        return math.prod(self._grid(shape))
-
     def _grid(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         """Tokens in each direction for latents of (t h w)."""
         (t, h, w), (p, q, r) = shape, self.module.config.patch_size
         return t // p, h // q, w // r
-
-
-def positions_in_boxes(packed: Tensor, height: int, width: int) -> Tensor:
-    """Which latent positions (b 1 t h w) lie in a box of packed tracks (b c t o), or just beside one."""
-    step = 2 / min(height, width)
-    x = (torch.arange(width) + 0.5 - width / 2) * step
-    y = ((torch.arange(height) + 0.5 - height / 2) * step)[:, None]
-    inside = torch.zeros(len(packed), packed.shape[2], packed.shape[3], height, width, dtype=torch.bool)
-    for box in (packed[:, -2 * BOX_SIZE : -BOX_SIZE], packed[:, -BOX_SIZE:]):
-        centre_x, centre_y, wide, high = (part[..., None, None] for part in box.unbind(1)[:4])
-        near = ((x - centre_x).abs() < wide / 2 + step) & ((y - centre_y).abs() < high / 2 + step)
-        inside |= near & (wide > 0)
-    return inside.any(2)[:, None].float()
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +196,12 @@ class _Example:
     in_boxes: Tensor
     captions: list[str]
 
-    def guess(self, predict: Predict, sigma: Tensor, generator: torch.Generator) -> Guess:
-        """What a network says of it under new noise at sigma (b t)."""
-        return guess(predict, self.latents, sigma, self.text, generator, self.tracks)
+    def guess(
+        self,
+        predict: Predict,
+        sigma: Tensor,
+        generator: torch.Generator,
+        temperature: Tensor | None = None,
+    ) -> Guess:
+        """What a network says of it under new noise at sigma (b t), of a size (b,) if one is given."""
+        return guess(predict, self.latents, sigma, self.text, generator, self.tracks, temperature)

@@ -1,7 +1,7 @@
 """What processes started by torchrun do together; in a process of its own each of these does nothing."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 
 import torch
@@ -50,6 +50,23 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
             parameter.grad = torch.zeros_like(parameter)
         dist.all_reduce(parameter.grad)
         parameter.grad /= size
+
+
+def shared_out(function: Callable[[Tensor], Tensor], inputs: Sequence[Tensor]) -> list[Tensor]:
+    """`function` of every input, each worked out by one process and given to all; it must keep the shape."""
+    rank, size = join_world()
+    if size == 1:
+        return [function(item) for item in inputs]
+    outputs = [
+        function(item) if i % size == rank else torch.empty_like(item) for i, item in enumerate(inputs)
+    ]
+    for owner in range(min(size, len(inputs))):
+        owned = outputs[owner::size]
+        flat = torch.cat([item.flatten() for item in owned])
+        dist.broadcast(flat, src=owner)
+        parts = torch.split(flat, [item.numel() for item in owned])
+        outputs[owner::size] = [part.view_as(item) for part, item in zip(parts, owned, strict=True)]
+    return outputs
 
 
 def first_rank_first(work: Callable[[], None]) -> None:

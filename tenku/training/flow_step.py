@@ -1,8 +1,9 @@
 """What the stages of planner and denoiser share: a step of flow, what is compiled, what Muon trains."""
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from tenku.flow import add_noise, flow_loss
 from tenku.text import TextConditioning
 from tenku.training.trainer import is_matrix
 
+Result = TypeVar("Result", covariant=True)
 Predict = Callable[..., Tensor]
 
 
@@ -36,9 +38,13 @@ def guess(
     text: TextConditioning,
     generator: torch.Generator,
     tracks: Tensor | None = None,
+    temperature: Tensor | None = None,
 ) -> Guess:
-    """What a network says of latents (b c t h w) under new noise at sigma (b t)."""
+    """What a network says of latents (b c t h w) under new noise at sigma (b t), of a size (b,) other than 1
+    if a temperature is given."""
     noise = torch.randn(latents.shape, generator=generator)
+    if temperature is not None:
+        noise = noise * temperature[:, None, None, None, None]
     spread = sigma[:, None, :, None, None]
     with torch.autocast("cpu", torch.bfloat16):
         velocity = predict(add_noise(latents, noise, spread), sigma, text.tokens, text.mask, tracks)
@@ -46,30 +52,46 @@ def guess(
 
 
 def inner_matrix(name: str, parameter: nn.Parameter) -> bool:
-    """Whether a parameter is a matrix of a block or of the track encoder, but no modulation table."""
-    inside = name.startswith(("blocks", "tracks_in"))
+    """Whether a parameter is a matrix inside the network: of a block or what is told of tracks, no table."""
+    inside = name.startswith(("blocks", "drafter.encoder", "drafter.blocks", "told_in", "refiner.blocks"))
     return inside and is_matrix(name, parameter, ()) and "modulation" not in name
 
 
-def compiled_for(
+class Compiled(Generic[Result]):
+    """A function by the name of the bucket that it is asked about, compiled for those with enough steps.
+
+    Past its limit of shapes torch would go on uncompiled, silently.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Result],
+        buckets: Sequence[str],
+        shares: Mapping[str, float],
+        compile_from: float,
+    ) -> None:
+        self.eager = function
+        often = [name for name in buckets if shares[name] >= compile_from] if _can_compile() else []
+        if often:
+            limits = torch._dynamo.config
+            limits.recompile_limit = max(limits.recompile_limit, len(often) + 1)
+            self._compiled: Callable[..., Result] = torch.compile(function, dynamic=False)
+        self._often = frozenset(often)
+
+    def __getitem__(self, bucket: str) -> Callable[..., Result]:
+        return self._compiled if bucket in self._often else self.eager
+
+
+def compiled_denoiser(
     module: Denoiser,
     grids: Mapping[str, tuple[int, int, int]],
     shares: Mapping[str, float],
-    at_least: float,
-) -> dict[str, Predict]:
-    """The module compiled for the grids of buckets (t h w of tokens) that get at least so large a share."""
+    compile_from: float,
+) -> Compiled[Tensor]:
+    """A denoiser for buckets whose clips have these grids (t h w) of tokens."""
     for grid in grids.values():  # all tables before anything is compiled, which guards on what there is
         module.rotary(grid, module.patch_in.weight)
-    often = [name for name in grids if shares[name] >= at_least]
-    return dict.fromkeys(often, _compiled(module, len(often))) if often and _can_compile() else {}
-
-
-def _compiled(module: nn.Module, num_shapes: int) -> Predict:
-    """A module compiled for each of so many shapes; past its limit torch would go on uncompiled, silently."""
-    limits = torch._dynamo.config
-    limits.recompile_limit = max(limits.recompile_limit, num_shapes + 1)
-    function: Predict = torch.compile(module, dynamic=False)
-    return function
+    return Compiled(module, list(grids), shares, compile_from)
 
 
 def _can_compile() -> bool:

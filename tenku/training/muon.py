@@ -3,7 +3,7 @@
 Source: Keller Jordan, "Muon: an optimizer for the hidden layers of neural networks" (2024); learning rate
 matched to AdamW's update size as in Liu et al., arXiv 2502.16982. `torch.optim.Muon` takes 2D parameters
 only; this one flattens convolutions too. One matrix at a time: a batched product in bfloat16 took twice as
-long on a CPU.
+long on a CPU. Under torchrun each process orthogonalises its share of the matrices.
 """
 
 from collections.abc import Iterable
@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from tenku.training.distributed import shared_out
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
@@ -47,17 +49,19 @@ class Muon(torch.optim.Optimizer):
         if closure is not None:
             raise ValueError("this optimizer takes no closure")
         for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._update(parameter, parameter.grad, group)
+            parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
+            directions = shared_out(orthogonalise, [self._momentum(p, group["momentum"]) for p in parameters])
+            for parameter, direction in zip(parameters, directions, strict=True):
+                # An orthogonal matrix has entries of size 1/√max(shape); AdamW's updates are about 0.2.
+                scale = 0.2 * max(direction.shape) ** 0.5
+                parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                parameter.add_(direction.view_as(parameter), alpha=-group["lr"] * scale)
 
-    def _update(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
-        state = self.state[parameter]
+    def _momentum(self, parameter: Tensor, momentum: float) -> Tensor:
+        """Nesterov's momentum after the parameter's gradient, as a matrix."""
+        state, gradient = self.state[parameter], parameter.grad
+        assert gradient is not None
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(parameter)
-        state["momentum"].lerp_(gradient, 1 - group["momentum"])
-        direction = orthogonalise(gradient.lerp(state["momentum"], group["momentum"]).flatten(1))
-        # An orthogonal matrix has entries of size 1/√max(shape); AdamW's updates are about 0.2.
-        scale = 0.2 * max(direction.shape) ** 0.5
-        parameter.mul_(1 - group["lr"] * group["weight_decay"])
-        parameter.add_(direction.view_as(parameter), alpha=-group["lr"] * scale)
+        state["momentum"].lerp_(gradient, 1 - momentum)
+        return gradient.lerp(state["momentum"], momentum).flatten(1)

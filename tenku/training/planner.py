@@ -17,7 +17,7 @@ from tenku.text import TextConditioning, TextEncoder
 from tenku.timeline import Tracks
 from tenku.timeline.tracks import plan_latents
 from tenku.training.drawing import draw_tracks
-from tenku.training.flow_step import compiled_for, guess, inner_matrix
+from tenku.training.flow_step import compiled_denoiser, guess, inner_matrix
 from tenku.training.text import write_caption
 from tenku.training.trainer import StepLoss
 from tenku.worlds.description import SceneDescription
@@ -27,7 +27,8 @@ from tenku.worlds.description import SceneDescription
 class PlannerTaskConfig:
     """Batch, shares of the steps by bucket name, and how captions are drawn and left out.
 
-    Buckets with at least `compile_from` of the steps are compiled; samples take `num_steps`.
+    Buckets with at least `compile_from` of the steps are compiled; samples take `num_steps` and
+    `guidance_scale`.
     """
 
     bucket_shares: Mapping[str, float]
@@ -38,6 +39,7 @@ class PlannerTaskConfig:
     text_length: int = 64
     held_out_batch: int = 256
     num_steps: int = 16
+    guidance_scale: float = 2.5
     compile_from: float = 0.1
 
 
@@ -67,17 +69,17 @@ class PlannerTask:
         self.training = [(name, training[name]) for name in names]
         self.shares = torch.tensor([config.bucket_shares[name] for name in names])
         rows = module.config.named_rows
-        lengths = {name: training[name].boxes.shape[1] for name in names}
+        lengths = {name: training[name].poses.shape[1] for name in names}
         grids = {n: (1 + (t - 1) // tracks.frames_per_latent, rows, 1) for n, t in lengths.items()}
-        self.predict = compiled_for(module, grids, config.bucket_shares, config.compile_from)
+        self.predict = compiled_denoiser(module, grids, config.bucket_shares, config.compile_from)
 
     def loss(self, step: int, generator: torch.Generator) -> StepLoss:
         """Flow loss over a batch of one bucket, half of it mirrored."""
         name, sketches = self.training[int(torch.multinomial(self.shares, 1, generator=generator))]
-        predict = self.predict.get(name, self.module)
+        predict = self.predict[name]
         batch = self.config.batch_size
         chosen = torch.randint(len(sketches), (batch,), generator=generator).tolist()
-        mirrored = torch.randint(2, (batch,), generator=generator).tolist()
+        mirrored = sketches.mirrored(chosen, generator)
         rng = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
         tracks, descriptions = self._take(sketches, chosen, mirrored)
         captions = [
@@ -88,8 +90,8 @@ class PlannerTask:
         text = self._encode(captions)
         sigma = self.config.noise_levels.sample(batch, latents.shape[2], generator)
         loss = guess(predict, latents, sigma, text, generator).loss().mean()
-        tokens = latents.shape[2] * latents.shape[3]
-        flops = batch * self.module.config.training_flops(tokens, text.tokens.shape[1])
+        grid = (latents.shape[2], latents.shape[3], 1)
+        flops = batch * self.module.training_flops(grid, text.tokens.shape[1])
         return StepLoss(loss, batch, flops, {})
 
     def uses_muon(self, name: str, parameter: nn.Parameter) -> bool:
@@ -104,7 +106,7 @@ class PlannerTask:
         figures = {}
         for level in (0.3, 0.6, 0.9):
             sigma = torch.full(latents.shape[:1] + latents.shape[2:3], level)
-            found = guess(self.module, latents, sigma, text, torch.Generator().manual_seed(1))
+            found = guess(self.predict.eager, latents, sigma, text, torch.Generator().manual_seed(1))
             figures[f"loss@{level}"] = float(found.loss().mean())
         return figures | _agreement(self.sample(text, latents.shape), tracks, self.tracks)
 
@@ -123,20 +125,28 @@ class PlannerTask:
         """Tracks of texts, from fixed noise of a planner's latents' shape (b c t o 1)."""
         noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
         with torch.autocast("cpu", torch.bfloat16):
-            return sample_tracks(self.module, text, self.tracks, noise, self.config.num_steps)
+            return sample_tracks(
+                self.module,
+                text,
+                self._encode([""] * len(text)),
+                self.tracks,
+                noise,
+                self.config.num_steps,
+                self.config.guidance_scale,
+            )
 
     def _held_out(self, count: int) -> tuple[Tracks, list[SceneDescription]]:
         chosen = range(min(count, len(self.held_out)))
-        return self._take(self.held_out, chosen, [0] * len(chosen))
+        return self._take(self.held_out, chosen, [False] * len(chosen))
 
     def _take(
-        self, sketches: Sketches, chosen: Sequence[int], mirrored: Sequence[int]
+        self, sketches: Sketches, chosen: Sequence[int], mirrored: Sequence[bool]
     ) -> tuple[Tracks, list[SceneDescription]]:
         tracks, descriptions = sketches.take(chosen, mirrored)
-        return in_canonical_order(tracks, descriptions, self.module.config.named_rows), descriptions
+        return in_canonical_order(tracks, descriptions, self.tracks.max_objects), descriptions
 
     def _latents(self, tracks: Tracks) -> Tensor:
-        return plan_latents(tracks.packed(self.tracks.frames_per_latent), self.tracks)
+        return plan_latents(tracks.packed(self.tracks), self.tracks)
 
     def _encode(self, captions: Sequence[str]) -> TextConditioning:
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):

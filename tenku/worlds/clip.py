@@ -10,7 +10,7 @@ from tenku.worlds.description import SceneDescription
 from tenku.worlds.physics import Trajectory, simulate
 from tenku.worlds.render import Rendering, Visibility, measure_visibility, render
 from tenku.worlds.scene import Scene, WorldConfig, choose, objects_overlap, sample_scene
-from tenku.worlds.tracks import track
+from tenku.worlds.tracks import setting, track
 from tenku.worlds.truth import Truth, describe, described_objects, observe
 
 MAX_ATTEMPTS: Final = 200  # of drawing a scene in which every object can be seen
@@ -29,15 +29,17 @@ DEFAULT_WORLD: Final = WorldConfig()
 class SimulatedClip:
     """A clip (one frame makes a picture): frames (t h w 3) in sRGB and what they show.
 
-    `boxes` (t n 5), as `worlds.tracks` defines them, are of the described objects, one shot's after the
-    other's; an object's are all 0 while another shot is on.
+    `poses` (t n POSE_SIZE), as `worlds.tracks` defines them, are of the described objects, one shot's after
+    the other's; an object's are all 0 while another shot is on. `setting` (t SETTING_SIZE) is what surrounds
+    them.
     """
 
     frames: NDArray[np.uint8]
     fps: float
     seed: int
     description: SceneDescription
-    boxes: NDArray[np.float32]
+    poses: NDArray[np.float32]
+    setting: NDArray[np.float32]
     truth: Truth | None = None
 
 
@@ -66,23 +68,24 @@ def simulate_clip(
             truth = observe(shot.scene, shot.trajectory, shot.rendering, truth)
     assert description is not None
     frames = [shot.rendering.frames for shot in shots]
-    boxes = [
-        track(shot.scene, shot.trajectory, width / height)[:, described_objects(shot.rendering)]
-        for shot in shots
-    ]
+    aspect = width / height
+    poses = [track(s.scene, s.trajectory, aspect)[:, described_objects(s.rendering)] for s in shots]
+    settings = [setting(s.scene, s.trajectory.num_frames, aspect) for s in shots]
     return SimulatedClip(
         frames=frames[0] if len(frames) == 1 else np.concatenate(frames),
         fps=fps,
         seed=seed,
         description=description,
-        boxes=_side_by_side(boxes),
+        poses=_side_by_side(poses),
+        setting=np.concatenate(settings),
         truth=truth,
     )
 
 
 def _side_by_side(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Blocks (t n 5) along the diagonal of one (t n 5): each has frames and objects of its own."""
-    whole = np.zeros((sum(len(part) for part in parts), sum(part.shape[1] for part in parts), 5), np.float32)
+    """Blocks (t n d) along the diagonal of one (t n d): each has frames and objects of its own."""
+    frames, objects = (sum(part.shape[axis] for part in parts) for axis in (0, 1))
+    whole = np.zeros((frames, objects, parts[0].shape[2]), np.float32)
     t = n = 0
     for part in parts:
         whole[t : t + len(part), n : n + part.shape[1]] = part

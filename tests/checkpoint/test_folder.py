@@ -52,14 +52,14 @@ def test_a_model_that_does_not_plan_comes_back_as_it_was(tmp_path: Path, planles
     assert loaded.denoiser.config.tracks is None
 
 
-def test_models_from_before_there_were_plans_can_be_read(tmp_path: Path, planless_model: Model) -> None:
+def test_a_configuration_need_not_say_what_is_usual(tmp_path: Path, planless_model: Model) -> None:
     save_model(tmp_path, planless_model)
 
-    def age(config: dict[str, Any]) -> None:
+    def shorten(config: dict[str, Any]) -> None:
         del config["planner"], config["sampling"]["planner_steps"]
-        del config["denoiser"]["tracks"], config["denoiser"]["named_rows"]
+        del config["denoiser"]["tracks"], config["denoiser"]["named_rows"], config["denoiser"]["draft_depth"]
 
-    change_config(age)(tmp_path)
+    change_config(shorten)(tmp_path)
     loaded = load_model(tmp_path)
     assert loaded.planner is None
     assert loaded.denoiser.config == planless_model.denoiser.config
@@ -142,13 +142,21 @@ SPOILED: dict[str, tuple[Callable[[Path], object], str]] = {
         "cannot be read",
     ),
     "configuration that is a list": (lambda folder: (folder / "config.json").write_text("[]"), "format None"),
-    "another format": (change_config(lambda c: c.update(format=99)), "format 99, this tenku reads 1"),
+    "another format": (change_config(lambda c: c.update(format=99)), "format 99, this tenku reads 2"),
+    "the format of tracks without a setting": (
+        change_config(lambda c: c.update(format=1)),
+        "format 1, this tenku reads 2",
+    ),
     "an unknown field": (change_config(lambda c: c["vae"].update(colour=1)), "argument 'colour'"),
     "a missing part": (change_config(lambda c: c.pop("denoiser")), "'denoiser'"),
     "a part that is none": (change_config(lambda c: c.update(denoiser=[1])), "does not fit"),
     "another size": (change_config(lambda c: c["denoiser"].update(hidden_size=64)), "size mismatch"),
     "a planner without weights": (
         change_config(lambda c: c["planner"].update(depth=2)),
+        "Missing key",
+    ),
+    "a refiner without weights": (
+        change_config(lambda c: c["denoiser"].update(refiner_depth=2)),
         "Missing key",
     ),
     "tracks of another size": (

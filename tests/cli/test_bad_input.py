@@ -66,7 +66,7 @@ BAD_COMMANDS: dict[str, tuple[tuple[str | bytes, ...], str]] = {
     "no steps to train": (("train", "embedded", "-o", "run", "--steps", "0"), "--steps"),
     "an unknown stage": (
         ("train", "embedded", "-o", "run", "--stage", "vae", "--stage", "dream"),
-        "there is no stage 'dream'; there is clips, vae, text, planner, latents, denoiser",
+        "there is no stage 'dream'; there is clips, vae, text, planner, latents, draft, denoiser",
     ),
     "a stage without what it needs": (
         ("train", "tiny", "-o", "run", "--stage", "planner"),
@@ -75,6 +75,18 @@ BAD_COMMANDS: dict[str, tuple[tuple[str | bytes, ...], str]] = {
     "starting from nothing": (
         ("train", "embedded", "-o", "run", "--from", "nowhere"),
         "there is no model in 'nowhere'",
+    ),
+    "a stage of the judge": (
+        ("train", "judge", "-o", "run", "--stage", "vae"),
+        "the judge has one stage and starts from nothing; leave out --from and --stage",
+    ),
+    "a judge from a model": (
+        ("train", "judge", "-o", "run", "--from", "embedded"),
+        "leave out --from and --stage",
+    ),
+    "a judge where something is": (
+        ("train", "judge", "-o", "."),
+        "'.' already holds something; go on with --resume, or choose another folder",
     ),
     "evaluating nothing": (("evaluate", "embedded", "--n", "0"), "choose at least 1"),
     "evaluating an unknown model": (("evaluate", "sora"), "give 'embedded', or the folder"),

@@ -10,7 +10,7 @@ from tenku.data.latents import encode_clips, encode_frames, latent_path, load_la
 from tenku.vae import VideoAutoencoder, VideoAutoencoderConfig
 from tenku.worlds import simulate_clip
 
-CLIP = Bucket(name="clip", num_frames=5, height=32, width=48, num_clips=4, first_seed=90, clips_per_chunk=2)
+CLIP = Bucket(name="clip", num_frames=5, height=32, width=48, num_clips=4, first_seed=92, clips_per_chunk=2)
 PICTURE = Bucket(
     name="picture", num_frames=1, height=32, width=32, num_clips=2, first_seed=70, clips_per_chunk=2
 )
@@ -37,27 +37,28 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def test_chunks_hold_the_clips_of_their_seeds(folder: Path) -> None:
     chunk = read_chunk(folder / "clips", CLIP, 1)
-    for place, seed in enumerate((92, 93)):
+    for place, seed in enumerate((94, 95)):
         clip = simulate_clip(seed, num_frames=5, height=32, width=48)
         assert np.array_equal(chunk.frames[place], clip.frames)
         assert chunk.descriptions[place] == clip.description
-        boxes = read_tracks(folder / "clips", CLIP, 1)[place]
-        assert np.allclose(boxes[:, : clip.boxes.shape[1]], clip.boxes, atol=2e-3)
-        assert (boxes[:, clip.boxes.shape[1] :] == 0).all()
+        poses, settings = (part[place] for part in read_tracks(folder / "clips", CLIP, 1))
+        assert np.allclose(poses[:, : clip.poses.shape[1]], clip.poses, atol=2e-3)
+        assert (poses[:, clip.poses.shape[1] :] == 0).all()
+        assert np.array_equal(settings, clip.setting)
 
 
 def test_a_killed_run_makes_sketches_whole(tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     list(make_clips(whole, [SKETCH], workers=1))
     make_chunk(killed, SKETCH, 0)
-    chunk_path(killed, SKETCH, 0).unlink()  # boxes come last
+    chunk_path(killed, SKETCH, 0).unlink()  # tracks come last
     assert list(make_clips(killed, [SKETCH], workers=1)) == [(0, 2), (1, 2), (2, 2)]
     assert files(killed) == files(whole)
     assert sorted(files(whole)) == [
         "sketch/00000.json",
-        "sketch/00000.tracks.npy",
+        "sketch/00000.tracks.npz",
         "sketch/00001.json",
-        "sketch/00001.tracks.npy",
+        "sketch/00001.tracks.npz",
     ]
 
 
@@ -66,7 +67,7 @@ def test_a_killed_run_goes_on_to_the_same_files(folder: Path, tmp_path: Path) ->
     (tmp_path / "clip" / ".00000.npy.0123abcd.partial").write_bytes(b"half a chunk")
     # Frames come last: without them a chunk is not there.
     (tmp_path / "clip" / "00000.json").write_text("[]")
-    (tmp_path / "clip" / "00000.tracks.npy").write_bytes(b"")
+    (tmp_path / "clip" / "00000.tracks.npz").write_bytes(b"")
     assert list(make_clips(tmp_path, [PICTURE, CLIP], workers=1)) == [(1, 3), (2, 3), (3, 3)]
     assert files(tmp_path) == files(folder / "clips")
     assert list(make_clips(tmp_path, [PICTURE, CLIP], workers=1)) == [(3, 3)]
@@ -80,16 +81,16 @@ def test_leaving_early_keeps_what_is_finished(tmp_path: Path) -> None:
     assert not chunk_path(tmp_path, CLIP, 1).exists()
 
 
-def test_latents_are_encoded_plain_and_mirrored(folder: Path, vae: VideoAutoencoder, tmp_path: Path) -> None:
+def test_latents_are_those_of_the_clips(folder: Path, vae: VideoAutoencoder, tmp_path: Path) -> None:
     clips = folder / "clips"
     assert list(encode_clips(vae, clips, tmp_path, [CLIP])) == [(0, 2), (1, 2), (2, 2)]
     bucket = load_latents(clips, tmp_path, CLIP)
     assert bucket is not None
     assert bucket.shape == (2, 4, 6)
-    frames = read_chunk(clips, CLIP, 1).frames
-    assert torch.allclose(encode_frames(vae, frames), torch.tensor(bucket.chunks[1][0]).float(), atol=1e-3)
-    mirrored = encode_frames(vae, frames[:, :, :, ::-1])
-    assert torch.allclose(mirrored, torch.tensor(bucket.chunks[1][1]).float(), atol=1e-3)
+    assert [chunk.shape for chunk in bucket.chunks] == [(2, 4, 2, 4, 6)] * 2
+    for index, chunk in enumerate(bucket.chunks):
+        encoded = encode_frames(vae, read_chunk(clips, CLIP, index).frames)
+        assert torch.allclose(encoded, torch.tensor(chunk).float(), atol=1e-3)
 
     before = latent_path(tmp_path, CLIP, 0).stat().st_mtime_ns
     latent_path(tmp_path, CLIP, 1).unlink()
@@ -98,26 +99,27 @@ def test_latents_are_encoded_plain_and_mirrored(folder: Path, vae: VideoAutoenco
     assert latent_path(tmp_path, PICTURE, 0).exists()
 
 
-def test_draws_are_clips_with_their_descriptions(folder: Path, vae: VideoAutoencoder, tmp_path: Path) -> None:
+def test_draws_are_clips_as_they_are_with_their_tracks_and_descriptions(
+    folder: Path, vae: VideoAutoencoder, tmp_path: Path
+) -> None:
+    """None of them mirrored."""
     list(encode_clips(vae, folder / "clips", tmp_path, [CLIP]))
     bucket = load_latents(folder / "clips", tmp_path, CLIP)
     assert bucket is not None
     latents, tracks, descriptions = bucket.draw(40, torch.Generator().manual_seed(0))
     again, _, _ = bucket.draw(40, torch.Generator().manual_seed(0))
     assert latents.shape == (40, 4, 2, 4, 6)
+    assert latents.dtype == torch.float32
     assert torch.equal(latents, again)
-    known, places = {}, {}
-    for index, description in enumerate(bucket.sketches.descriptions):
-        for flip in (0, 1):
-            latent = torch.tensor(bucket.chunks[index // 2][flip, index % 2]).float().numpy().tobytes()
-            known[latent] = description.mirrored() if flip else description
-            places[latent] = torch.tensor(bucket.sketches.boxes[index, ..., 0]).float() * (1 - 2 * flip)
-    found = [known[clip.numpy().tobytes()] for clip in latents]
-    assert found == descriptions
-    assert tracks.boxes.shape[:2] == (40, 5)
-    for clip, boxes in zip(latents, tracks.boxes, strict=True):
-        assert torch.equal(places[clip.numpy().tobytes()], boxes[..., 0])
-    assert len({clip.numpy().tobytes() for clip in latents}) == 8
+    sketches = bucket.sketches
+    everything, said = sketches.take(range(4), [False] * 4)
+    kept = torch.cat([torch.tensor(chunk).float() for chunk in bucket.chunks])
+    drawn = [next(i for i in range(4) if torch.equal(clip, kept[i])) for clip in latents]
+    assert set(drawn) == {0, 1, 2, 3}
+    assert descriptions == [said[i] for i in drawn]
+    assert torch.equal(tracks.poses, everything.poses[drawn])
+    assert torch.equal(tracks.looks, everything.looks[drawn])
+    assert torch.equal(tracks.settings, everything.settings[drawn])
 
 
 def test_some_chunks_or_none(folder: Path, vae: VideoAutoencoder, tmp_path: Path) -> None:

@@ -1,14 +1,17 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
-from tenku.denoiser import Denoiser, DenoiserConfig, patchify, unpatchify
-from tenku.denoiser.transformer import rotary_table, rotate, token_shift
+from tenku.denoiser import Denoiser, DenoiserConfig, TrackConfig, patchify, unpatchify
+from tenku.denoiser.transformer import fold, rotary_table, rotate, token_shift, unfold
 
 Randomise = Callable[[nn.Module], nn.Module]
 SMALL = DenoiserConfig(latent_channels=4, text_size=12, hidden_size=32, depth=2, num_heads=2)
+REFINED = replace(SMALL, refiner_depth=1, refiner_width=16)
 SPREAD = (2.0, 1.0, 0.5, 1.5)
 
 
@@ -37,17 +40,30 @@ def test_patches_give_the_latents_back(patch_size: tuple[int, int, int]) -> None
     assert torch.equal(unpatchify(patches, patch_size), latents)
 
 
-def test_a_new_network_predicts_nothing() -> None:
-    velocity = Denoiser(SMALL)(gaussian(2, 4, 3, 4, 6), torch.tensor([0.1, 0.9]), gaussian(2, 3, 12))
+@pytest.mark.parametrize("patch_size", [(1, 2, 2), (2, 1, 3), (1, 1, 1)])
+def test_unfolding_undoes_folding(patch_size: tuple[int, int, int]) -> None:
+    positions = gaussian(2, 4, 6, 12, 5)
+    patches = fold(positions, patch_size)
+    assert torch.equal(unfold(patches, patch_size), positions)
+    assert torch.equal(patches, patchify(positions.movedim(-1, 1), patch_size))
+    p, q, r = patch_size
+    block = positions[1, p : 2 * p, q : 2 * q, r : 2 * r]
+    assert torch.equal(patches[1, 1, 1, 1], block.flatten())
+
+
+@pytest.mark.parametrize("config", [SMALL, REFINED])
+def test_a_new_network_predicts_nothing(config: DenoiserConfig) -> None:
+    velocity = Denoiser(config)(gaussian(2, 4, 3, 4, 6), torch.tensor([0.1, 0.9]), gaussian(2, 3, 12))
     assert torch.equal(velocity, torch.zeros(2, 4, 3, 4, 6))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_new_preconditioned_network_is_the_best_linear_guess(dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("config", [SMALL, REFINED])
+def test_a_new_preconditioned_network_is_the_best_linear_guess(
+    config: DenoiserConfig, dtype: torch.dtype
+) -> None:
     """Exactly so in either type: the closed form is not rounded with the weights."""
-    config = DenoiserConfig(
-        latent_channels=4, text_size=12, hidden_size=32, depth=1, num_heads=2, channel_std=SPREAD
-    )
+    config = replace(config, channel_std=SPREAD)
     latents, level = gaussian(3, 4, 2, 4, 4), torch.tensor([0.0, 0.3, 1.0])
     velocity = Denoiser(config).to(dtype)(latents, level, gaussian(3, 3, 12))
     sigma, variance = level.view(3, 1, 1, 1, 1), torch.tensor(SPREAD).square().view(1, 4, 1, 1, 1)
@@ -120,6 +136,51 @@ def test_clips_in_a_batch_do_not_see_each_other(denoiser: Denoiser) -> None:
     for index in range(3):
         alone = denoiser(latents[index, None], level[index, None], text[index, None])
         assert torch.allclose(alone[0], together[index], atol=1e-5)
+
+
+def test_the_refiner_sees_positions_where_they_are(randomised: Randomise) -> None:
+    """Without blocks a token reaches the positions of its patch, a block of the refiner two around it."""
+    torch.manual_seed(0)
+    refined = randomised(Denoiser(replace(REFINED, depth=0)))
+    latents, level, text = gaussian(1, 4, 2, 12, 12), torch.tensor([0.5]), gaussian(1, 3, 12)
+    changed = latents.clone()
+    changed[0, :, 1, 6, 5] += 1  # of the patch of rows 6 and 7, columns 4 and 5
+    change = (refined(changed, level, text) - refined(latents, level, text)).abs().amax((0, 1))  # t h w
+    assert not change[0].any()
+    rows, columns = change[1].nonzero().unbind(1)
+    assert (rows.min(), rows.max()) == (4, 9)
+    assert (columns.min(), columns.max()) == (2, 7)
+
+
+FOLLOWING = TrackConfig(look_sizes=(8, 6), frames_per_latent=4, hidden_size=64)
+
+
+@pytest.mark.parametrize("tracks", [None, FOLLOWING])
+@pytest.mark.parametrize("refiner_depth", [0, 2])
+def test_training_takes_so_many_operations(tracks: TrackConfig | None, refiner_depth: int) -> None:
+    """Three times what is counted on the way forward, which leaves attention out; a draft is only made."""
+    config = DenoiserConfig(
+        latent_channels=8,
+        text_size=64,
+        hidden_size=128,
+        depth=3,
+        tracks=tracks,
+        refiner_depth=refiner_depth,
+        refiner_width=32,
+    )
+    denoiser, packed, drafting = Denoiser(config), None, 0
+    if tracks is not None:
+        packed = gaussian(1, tracks.channels, 3, tracks.max_objects + 1)
+        with FlopCounterMode(display=False) as counter:
+            denoiser.draft(packed, 16, 12)
+        drafting = counter.get_total_flops()
+        assert drafting > 0
+    with FlopCounterMode(display=False) as counter:
+        denoiser(gaussian(1, 8, 3, 16, 12), torch.tensor([0.5]), gaussian(1, 20, 64), None, packed)
+    n, m, d = 3 * 8 * 6, 20, 128
+    attention = config.depth * (2 * 2 * n * n * d + 2 * 2 * n * m * d)
+    expected = 3 * (counter.get_total_flops() - drafting + attention) + drafting
+    assert denoiser.training_flops((3, 8, 6), m) == pytest.approx(expected, rel=0.05)
 
 
 def test_rotated_products_depend_on_the_distance_alone() -> None:

@@ -3,6 +3,7 @@ import torch
 from torch import Tensor
 
 from tenku.checkpoint import Model
+from tenku.denoiser import Draft
 from tenku.sampling import Guidance, guided_velocity, stack_texts
 from tenku.text import TextConditioning
 
@@ -37,12 +38,17 @@ def test_guidance_leads_away_from_the_negative_text(tiny_model: Model) -> None:
     assert torch.allclose(found, without + 3 * (with_text - without), atol=1e-5)
 
 
-def test_guidance_leads_away_from_what_has_no_place(tiny_model: Model) -> None:
+@pytest.mark.parametrize("prepared", [False, True])
+def test_guidance_leads_away_from_what_has_no_place(tiny_model: Model, prepared: bool) -> None:
     positive, negative = texts(tiny_model)
     config = tiny_model.denoiser.config.tracks
     assert config is not None
     tracks = torch.randn(1, config.channels, 2, 3, generator=torch.Generator().manual_seed(1))
     tracks[:, 0] = 1
+
+    def made(places: Tensor | None) -> Tensor | Draft | None:
+        """As the pipeline does it, or each time anew."""
+        return tiny_model.denoiser.prepare(places, 4, 4) if prepared and places is not None else places
 
     def told(text: TextConditioning, places: Tensor | None) -> Tensor:
         velocity: Tensor = tiny_model.denoiser(LATENTS, level(0.5), text.tokens, text.mask, places)
@@ -50,7 +56,9 @@ def test_guidance_leads_away_from_what_has_no_place(tiny_model: Model) -> None:
 
     def found(scale: float, places: Tensor | None) -> Tensor:
         guidance = Guidance(scale=scale)
-        return guided_velocity(tiny_model.denoiser, LATENTS, level(0.5), positive, negative, guidance, places)
+        return guided_velocity(
+            tiny_model.denoiser, LATENTS, level(0.5), positive, negative, guidance, made(places)
+        )
 
     placed, without = told(positive, tracks), told(negative, None)
     assert not torch.allclose(placed, told(positive, None), atol=1e-3)

@@ -99,6 +99,25 @@ def test_a_text_is_cut_at_the_length_asked_for(tokenizer: Tokenizer) -> None:
     tokens = tokenizer("a red ball falls zebra", 3)
     assert words(tokenizer, tokens) == ["a", "red", "ball"]
     assert tokens.unknown == ("zebra",)
+    assert tokens.num_unread == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "length", "num_unread"),
+    [
+        ("a red ball", None, 0),
+        ("a red ball", 3, 0),
+        ("a red ball.", 3, 1),  # signs count as words do
+        ("a red ball, a cube", 2, 4),
+        ("红色的小球", 1, 2),
+        ("🔴 a 🔴", 1, 0),  # what says nothing is not missed
+        ("", 1, 0),
+    ],
+)
+def test_what_is_left_unread_is_counted(
+    tokenizer: Tokenizer, text: str, length: int | None, num_unread: int
+) -> None:
+    assert tokenizer(text, length).num_unread == num_unread
 
 
 def test_the_order_of_the_vocabulary_does_not_matter() -> None:

@@ -18,6 +18,8 @@ from tenku.worlds.captions import (
     unknown_words,
     vocabulary_of,
 )
+from tenku.worlds.captions.dice import Dice
+from tenku.worlds.captions.grouping import complete_plan, random_plan
 from tenku.worlds.description import Event, ObjectDescription, Relation, SceneDescription
 from tenku.worlds.vocabulary import HELD_OUT_PAIRS, LANGUAGES, Language
 
@@ -145,13 +147,33 @@ def crowds() -> list[SceneDescription]:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_colours_and_shapes_are_those_of_the_scene(language: Language) -> None:
+def test_every_object_is_named_and_no_other(language: Language) -> None:
+    """Who asks for one thing does not want to see two."""
     rng = np.random.default_rng(1)
     for scene in scenes(1500, pairs="any"):
         text = caption(scene, rng, language).lower()
         described = things(scene)
-        assert mentioned(COLOURS, text, language) <= {thing.colour for thing in described}, text
-        assert mentioned(SHAPES, text, language) <= {thing.shape for thing in described}, text
+        assert mentioned(COLOURS, text, language) == {thing.colour for thing in described}, text
+        assert mentioned(SHAPES, text, language) == {thing.shape for thing in described}, text
+
+
+def test_every_object_is_told_once() -> None:
+    """Also of those that look alike: each is in one group, and each group in one clause."""
+    dice = Dice(np.random.default_rng(23))
+    merged = 0
+    for scene in [*scenes(500, seed=24, pairs="any"), *crowds()]:
+        for plan in (random_plan(scene, dice), complete_plan(scene)):
+            told = [index for group in plan.groups for index in group.members]
+            assert sorted(told) == list(range(len(scene.objects)))
+            assert sorted(place for clause in plan.clauses for place in clause.groups) == list(
+                range(len(plan.groups))
+            )
+            for group in plan.groups:
+                assert {(scene.objects[i].colour, scene.objects[i].shape) for i in group.members} == {
+                    group.kind
+                }
+            merged += len(plan.groups) < len(told)
+    assert merged > 100
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -1,4 +1,7 @@
-"""Boxes are held against what is rendered: they come from geometry, the segmentation from tracing rays."""
+"""Boxes are held against what is rendered: they come from geometry, the segmentation from tracing rays.
+
+Axes and settings are held against the scene and the trajectory that they come from.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -11,30 +14,40 @@ from numpy.typing import NDArray
 
 from tenku.worlds import SimulatedClip, Truth, WorldConfig, simulate_clip
 from tenku.worlds.shapes import Floats, dimensions, reach
-from tenku.worlds.tracks import TRACK_DISTANCE
+from tenku.worlds.tracks import (
+    CAMERA_SIZE,
+    POSE_SIZE,
+    SETTING_SIZE,
+    SURROUNDINGS,
+    TRACK_DISTANCE,
+    setting,
+    track,
+)
 from tenku.worlds.truth import bounding_boxes
-from tenku.worlds.vocabulary import SHAPES
+from tenku.worlds.vocabulary import FLOORS, SHAPES
 
 ALONE = WorldConfig(object_counts={1: 1.0}, cut_probability=0.0)
 CUT = WorldConfig(cut_probability=1.0)
+RESTING = WorldConfig(behaviours={"rests": 1.0}, hit_probability=0.0, cut_probability=0.0)
+GLIDING = WorldConfig(camera_move_probability=1.0, cut_probability=0.0)
 
 
 def in_pixels(boxes: NDArray[np.float32], height: int, width: int) -> Floats:
-    """Left, top, right, bottom (… 4) of boxes (… 5) in pixels."""
-    x, y, across, down, _ = np.moveaxis(boxes.astype(float), -1, 0)
+    """Left, top, right, bottom (… 4) of boxes, with which poses (… 11) begin, in pixels."""
+    x, y, across, down = np.moveaxis(boxes[..., :4].astype(float), -1, 0)
     edges = np.stack([x - across / 2, y - down / 2, x + across / 2, y + down / 2], -1)
     pixels: Floats = np.array([width, height, width, height]) / 2 + edges * min(height, width) / 2
     return pixels
 
 
 def shots(clip: SimulatedClip) -> Iterator[tuple[Truth, NDArray[np.float32]]]:
-    """The truth about each shot and the boxes (t n 5) of its objects, in their frames."""
+    """The truth about each shot and the poses (t n 11) of its objects, in their frames."""
     truth, frame, first = clip.truth, 0, 0
     while truth is not None:
         t, n = truth.trajectory.num_frames, len(truth.described)
-        yield truth, clip.boxes[frame : frame + t, first : first + n]
+        yield truth, clip.poses[frame : frame + t, first : first + n]
         truth, frame, first = truth.next_shot, frame + t, first + n
-    assert clip.boxes.shape == (frame, first, 5)
+    assert clip.poses.shape == (frame, first, POSE_SIZE)
 
 
 def seen_boxes(truth: Truth) -> Floats:
@@ -51,7 +64,7 @@ def whole(seen: Floats, height: int, width: int) -> NDArray[np.bool_]:
 
 @pytest.mark.parametrize(("height", "width"), [(128, 128), (96, 160), (160, 96)])
 def test_boxes_lie_around_what_is_rendered(height: int, width: int) -> None:
-    errors = defaultdict(list)
+    errors: dict[str, list[float]] = defaultdict(list)
     for seed in range(50):
         clip = simulate_clip(seed, num_frames=9, height=height, width=width, world=ALONE, with_truth=True)
         ((truth, boxes),) = shots(clip)
@@ -111,7 +124,7 @@ def test_a_mirrored_clip_has_mirrored_boxes() -> None:
     for seed in range(15):
         clip = simulate_clip(seed, num_frames=5, height=96, width=128, world=ALONE, with_truth=True)
         ((truth, boxes),) = shots(clip)
-        mirrored = boxes * np.float32([-1, 1, 1, 1, 1])
+        mirrored = boxes[..., :5] * np.array([-1, 1, 1, 1, 1], np.float32)
         flipped = bounding_boxes(truth.segmentation[:, :, ::-1], 1).astype(float)
         inside = whole(flipped, 96, 128)
         errors += np.abs(in_pixels(mirrored, 96, 128) - flipped)[inside].max(-1).tolist()
@@ -119,32 +132,165 @@ def test_a_mirrored_clip_has_mirrored_boxes() -> None:
     assert np.median(errors) < 2
 
 
-def test_boxes_are_zero_while_another_shot_is_on() -> None:
+def test_poses_are_zero_while_another_shot_is_on() -> None:
     for seed in range(6):
         clip = simulate_clip(seed, height=32, width=32, world=CUT, with_truth=True)
         assert clip.truth is not None
         assert clip.description.next_shot is not None
         cut, first = clip.truth.trajectory.num_frames, len(clip.description.objects)
         second = len(clip.description.next_shot.objects)
-        assert clip.boxes.shape == (33, first + second, 5)
+        assert clip.poses.shape == (33, first + second, POSE_SIZE)
         on = np.zeros((33, first + second), bool)
         on[:cut, :first] = on[cut:, first:] = True
-        assert (clip.boxes[~on] == 0).all()
-        assert (clip.boxes[on][:, 2:4] > 0).all()
+        assert (clip.poses[~on] == 0).all()
+        assert (clip.poses[on][:, 2:4] > 0).all()
 
 
 @pytest.mark.parametrize(("small", "large"), [((64, 64), (128, 128)), ((48, 80), (96, 160))])
-def test_boxes_do_not_depend_on_the_number_of_pixels(small: tuple[int, int], large: tuple[int, int]) -> None:
+def test_tracks_do_not_depend_on_the_number_of_pixels(small: tuple[int, int], large: tuple[int, int]) -> None:
     for seed in range(4):
         one, two = (simulate_clip(seed, num_frames=5, height=h, width=w) for h, w in (small, large))
         assert one.description.objects == two.description.objects
-        assert np.allclose(one.boxes, two.boxes, atol=1e-5)
+        assert np.allclose(one.poses, two.poses, atol=1e-5)
+        assert np.array_equal(one.setting, two.setting)
 
 
-def test_a_picture_has_boxes_too() -> None:
+def test_a_picture_has_tracks_too() -> None:
     clip = simulate_clip(3, num_frames=1, height=64, width=64)
-    assert clip.boxes.shape == (1, len(clip.description.objects), 5)
-    assert clip.boxes.dtype == np.float32
+    assert clip.poses.shape == (1, len(clip.description.objects), POSE_SIZE)
+    assert clip.setting.shape == (1, SETTING_SIZE)
+    assert clip.poses.dtype == clip.setting.dtype == np.float32
+
+
+def axes(poses: NDArray[np.float32]) -> Floats:
+    """The two axes (… 2 3) of poses (… 11), each to the right, up and forward."""
+    return poses[..., 5:].reshape(*poses.shape[:-1], 2, 3).astype(float)
+
+
+def test_axes_are_those_of_a_rigid_body() -> None:
+    """Unit vectors at right angles that stay where they are in the solid, however it and the camera turn."""
+    spinning = replace(GLIDING, behaviours={"spins": 0.5, "falls": 0.5})
+    seen, turned = set(), 0.0
+    for seed in range(40):
+        clip = simulate_clip(seed, num_frames=17, height=32, width=32, world=spinning, with_truth=True)
+        ((truth, poses),) = shots(clip)
+        found = axes(poses)
+        assert np.allclose(found @ found.swapaxes(-1, -2), np.eye(2), atol=1e-5)
+        rotations = truth.trajectory.rotations[:, list(truth.described)]
+        in_the_solid = found @ np.einsum("tij,tnjk->tnik", truth.cameras.axes, rotations)
+        assert np.allclose(in_the_solid, in_the_solid[:1], atol=1e-5)
+        for place, index in enumerate(truth.described):
+            shape = truth.scene.objects[index].shape
+            own, across = in_the_solid[0, place]
+            assert np.allclose(np.abs(own), [0, 0, 1], atol=1e-5)  # no cube begins on its side
+            assert own[2] > 0 or shape in ("cylinder", "capsule", "ring")
+            assert shape == "cube" or np.allclose(across, [1, 0, 0], atol=1e-5)
+            seen.add(shape)
+        turned = max(turned, np.abs(found[-1] - found[0]).max())
+    assert seen == set(SHAPES)
+    assert turned > 1
+
+
+def test_the_own_axis_of_what_stands_points_up_in_the_picture() -> None:
+    standing, lying = 0, 0
+    for seed in range(40):
+        clip = simulate_clip(seed, num_frames=5, height=32, width=32, world=RESTING, with_truth=True)
+        ((truth, poses),) = shots(clip)
+        elevation = float(clip.setting[0, 2])
+        upright = np.array([0, np.cos(elevation), -np.sin(elevation)])  # up and to the camera, not to a side
+        for (own, across), index in zip(axes(poses)[0], truth.described, strict=True):
+            rotation, shape = truth.trajectory.rotations[0, index], truth.scene.objects[index].shape
+            if shape in ("cone", "cube") or (shape in ("cylinder", "ring") and rotation[2, 2] > 0.99):
+                assert np.allclose(own, upright, atol=1e-5), shape
+                standing += 1
+            elif shape != "sphere":
+                assert abs(own @ upright) < 1e-5, shape
+                lying += 1
+            if shape == "cube":  # of the level sides, the one that the camera sees best
+                assert abs(across @ upright) < 1e-5
+                assert across[2] < -np.cos(np.pi / 4) * np.cos(elevation) + 1e-5
+    assert standing > 20
+    assert lying > 5
+
+
+def turned_by(clip: SimulatedClip, shape: str, turn: Floats) -> tuple[Floats, Floats]:
+    """Axes of the objects of a shape as they are, and when each is turned within itself before it begins."""
+    assert clip.truth is not None
+    scene, trajectory = clip.truth.scene, clip.truth.trajectory
+    chosen = [index for index, thing in enumerate(scene.objects) if thing.shape == shape]
+    other = replace(trajectory, rotations=trajectory.rotations @ turn)
+    one, two = (axes(track(scene, t, 1.0)[:, chosen]) for t in (trajectory, other))
+    return one, two
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_of_the_poses_that_look_the_same_one_is_taken(shape: str) -> None:
+    """Quarter turns of a cube and the two ends of what has no foot make no difference, those of a cone do."""
+    upside_down = np.diag([1.0, -1.0, -1.0])
+    quarters = [
+        np.array(m, float) for m in ([[0, -1, 0], [1, 0, 0], [0, 0, 1]], [[0, 0, 1], [0, 1, 0], [-1, 0, 0]])
+    ]
+    turns = [upside_down, *quarters, quarters[0] @ quarters[1]] if shape == "cube" else [upside_down]
+    compared = 0
+    for seed in range(12):
+        clip = simulate_clip(seed, num_frames=9, height=32, width=32, world=GLIDING, with_truth=True)
+        for turn in turns:
+            one, two = turned_by(clip, shape, turn)
+            alike = np.abs(one - two).max((0, 2, 3)) < 1e-5
+            assert (alike == (shape not in ("cone", "sphere"))).all()
+            compared += len(alike)
+    assert compared > 0
+
+
+def test_a_setting_is_that_of_its_scene() -> None:
+    moves = set()
+    for seed in range(12):
+        clip = simulate_clip(seed, num_frames=9, height=32, width=48, world=GLIDING, with_truth=True)
+        assert clip.truth is not None
+        assert clip.setting.shape == (9, SETTING_SIZE)
+        scene, cameras = clip.truth.scene, clip.truth.cameras
+        path, found = scene.camera, clip.setting.astype(float)
+        for frame, pose in ((0, path.start), (8, path.end)):
+            camera = [np.sin(pose.azimuth), np.cos(pose.azimuth)]
+            camera += [pose.elevation, pose.distance, pose.target_height]
+            assert np.allclose(found[frame, :5], camera, atol=1e-5)
+        assert np.allclose(np.diff(found[:, 2:5], n=2, axis=0), 0, atol=1e-5)  # it glides evenly
+        # The lamp stays where it is in the world while the camera travels around it.
+        right, forward = cameras.axes[:, 0], cameras.axes[:, 2]
+        ahead = forward * [1, 1, 0] / np.linalg.norm(forward[:, :2], axis=-1, keepdims=True)
+        lamp = found[:, 5, None] * right + found[:, 6, None] * ahead + found[:, 7, None] * [0, 0, 1]
+        assert np.allclose(lamp, scene.light.direction, atol=1e-5)
+        floor = found[:, CAMERA_SIZE : CAMERA_SIZE + len(FLOORS)]
+        assert (floor == [scene.floor.kind == kind for kind in FLOORS]).all()
+        assert (np.delete(np.abs(found[:, CAMERA_SIZE:]), SURROUNDINGS.index("scale"), 1) < 1.5).all()
+        moves.add(path.move)
+    assert len(moves) > 2
+
+
+@pytest.mark.parametrize("name", SURROUNDINGS[len(FLOORS) :])
+def test_each_of_the_surroundings_has_a_number_of_its_own(name: str) -> None:
+    clip = simulate_clip(1, num_frames=1, height=32, width=32, with_truth=True)
+    assert clip.truth is not None
+    scene = clip.truth.scene
+    field = {"scale": "pattern_scale", "contrast": "pattern_contrast", "light_warmth": "warmth"}.get(
+        name, name
+    )
+    part = "floor" if SURROUNDINGS.index(name) < SURROUNDINGS.index("intensity") else "light"
+    changed = replace(getattr(scene, part), **{field: getattr(getattr(scene, part), field) + 0.1})
+    before, after = (setting(s, 1, 1.0)[0] for s in (scene, replace(scene, **{part: changed})))
+    assert np.flatnonzero(before != after).tolist() == [CAMERA_SIZE + SURROUNDINGS.index(name)]
+    assert (after >= before).all()
+
+
+def test_settings_change_with_the_shot() -> None:
+    clip = simulate_clip(2, height=32, width=32, world=CUT, with_truth=True)
+    assert clip.truth is not None
+    cut = clip.truth.trajectory.num_frames
+    around = clip.setting[:, CAMERA_SIZE:]
+    assert (around[:cut] == around[0]).all()
+    assert (around[cut:] == around[-1]).all()
+    assert (around[0] != around[-1]).any()
+    assert np.abs(np.diff(clip.setting[:, :2], axis=0)).max(1).argmax() == cut - 1
 
 
 def circle(radius: float, height: float) -> Floats:
