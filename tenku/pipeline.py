@@ -146,7 +146,7 @@ class TextToVideoPipeline:
                 defaults.planner_steps,
                 defaults.planner_guidance_scale,
             )
-        clearest = tracks.one(int(tracks.covered().argmin()))
+        clearest = tracks.one(int(tracks.unseen().argmin()))
         return clearest.spread(request.width / request.height)
 
     def sample(

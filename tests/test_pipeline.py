@@ -131,6 +131,23 @@ def test_a_plan_is_of_its_prompt_and_seed(pipeline: TextToVideoPipeline) -> None
     assert torch.equal(first.settings, square.settings)
 
 
+def test_a_plan_is_led_towards_its_text(tiny_model: Model) -> None:
+    found = [
+        planned(
+            TextToVideoPipeline(
+                replace(
+                    tiny_model,
+                    sampling=replace(tiny_model.sampling, planner_guidance_scale=scale, planner_candidates=1),
+                )
+            ),
+            ask(num_frames=9),
+        )
+        for scale in (1.0, 1.0, 4.0)
+    ]
+    assert torch.equal(found[0].settings, found[1].settings)
+    assert not torch.allclose(found[0].settings, found[2].settings, atol=1e-3)
+
+
 def test_the_video_follows_the_plan(pipeline: TextToVideoPipeline) -> None:
     request = ask(num_frames=9)
     frames = pipeline(request).video.frames
@@ -233,3 +250,26 @@ def test_tracks_that_cannot_be_followed(tiny_model: Model) -> None:
     tracks = pipeline.tracks(replace(request, num_frames=9))
     with pytest.raises(UserError, match="4 frames needs tracks of 5, not of 9"):
         pipeline(request, tracks=tracks)
+
+
+def test_at_temperature_zero_only_the_plan_is_chance(pipeline: TextToVideoPipeline) -> None:
+    request, tracks = ask(), by_hand()
+    cold = TextToVideoPipeline(
+        replace(pipeline.model, sampling=replace(pipeline.model.sampling, temperature=0.0))
+    )
+    frames = [cold(replace(request, seed=seed), tracks=tracks).video.frames for seed in (0, 1)]
+    assert np.array_equal(*frames)
+    assert not np.array_equal(pipeline(request, tracks=tracks).video.frames, frames[0])
+
+
+def test_of_several_plans_the_clearest_is_followed(pipeline: TextToVideoPipeline) -> None:
+    """The more plans there are to choose from, the better things are seen."""
+    few, many = (
+        TextToVideoPipeline(
+            replace(pipeline.model, sampling=replace(pipeline.model.sampling, planner_candidates=number))
+        )
+        for number in (1, 8)
+    )
+    unseen = [[planned(each, ask(seed=seed)).unseen().item() for each in (few, many)] for seed in range(12)]
+    assert np.mean([after for _, after in unseen]) < np.mean([before for before, _ in unseen])
+    assert planned(many, ask()).poses.shape[0] == 1

@@ -29,7 +29,7 @@ class SamplingDefaults:
 
     `temperature` is the size of the noise that a video starts from: below 1 there is less variety and less
     that goes wrong (Kingma and Dhariwal, arXiv 1807.03039, section 6). Of `planner_candidates` plans that one
-    is followed in which things cover each other least.
+    is followed in which things are seen best.
     """
 
     num_inference_steps: int = 12

@@ -264,7 +264,11 @@ def embedded() -> EmbeddedRecipe:
         ),
         # Planned tracks hold what there is to choose from: the painter is to take the likeliest.
         sampling=SamplingDefaults(
-            guidance_scale=1.0, temperature=0.0, num_inference_steps=1, planner_guidance_scale=2.0
+            guidance_scale=1.0,
+            temperature=0.0,
+            num_inference_steps=1,
+            planner_steps=12,
+            planner_guidance_scale=2.0,
         ),
     )
 

@@ -70,16 +70,21 @@ class Tracks:
         around = pad(around, (0, config.channels - around.shape[-1]))
         return torch.cat([things, around[:, :, None]], 2).permute(0, 3, 1, 2)
 
-    def covered(self) -> Tensor:
-        """How much objects stand before each other (b,): the mean over frames of the squared share of a box
-        that lies behind each nearer one."""
+    def unseen(self) -> Tensor:
+        """How badly objects are seen (b,): what each hides of those behind it, and what ends outside.
+
+        The mean over frames of the squared share of a box that lies behind each nearer one, and over the
+        later half of the frames that of objects whose middle is out of a square frame.
+        """
         place, size, depth = self.boxes[..., :2], self.boxes[..., 2:4], self.boxes[..., 4]
         low, high = (place + side * size / 2 for side in (-1, 1))
         first, second = (slice(None), slice(None), slice(None), None), (slice(None), slice(None), None)
         common = torch.minimum(high[first], high[second]) - torch.maximum(low[first], low[second])
         share = common.clamp_min(0).prod(-1) / size.prod(-1)[first].clamp_min(1e-6)  # b f o o
         behind = (depth[first] > depth[second]) * self.present[:, None, :, None] * self.present[:, None, None]
-        return (share.square() * behind).sum((2, 3)).mean(1)
+        outside = (place.abs().amax(-1) > 1) * self.present[:, None]  # b f o
+        later = outside[:, outside.shape[1] // 2 :]
+        return (share.square() * behind).sum((2, 3)).mean(1) + later.sum(2).mean(1)
 
     def one(self, index: int) -> "Tracks":
         """One of the batch, alone."""

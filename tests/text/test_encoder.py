@@ -42,6 +42,13 @@ def test_long_texts_are_cut(encoder: TextEncoder) -> None:
     assert torch.allclose(cut.tokens, encoder.encode(["a red"]).tokens, atol=1e-6)
 
 
+def test_texts_are_repeated_one_after_the_other(encoder: TextEncoder) -> None:
+    text = encoder.encode(["a red ball", "ball"])
+    twice = text.repeated(2)
+    assert torch.equal(twice.tokens, text.tokens[[0, 0, 1, 1]])
+    assert torch.equal(twice.mask, text.mask[[0, 0, 1, 1]])
+
+
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [({"hidden_size": 30}, "multiple of num_heads 4"), ({"num_registers": 0}, "at least 1")],

@@ -410,18 +410,27 @@ def test_few_frames_are_not_smoothed() -> None:
     assert same(some_tracks(5).smoothed(), some_tracks(5))
 
 
-def test_covered_is_what_lies_behind_something_nearer() -> None:
+def test_unseen_is_what_lies_behind_something_nearer() -> None:
     poses = torch.zeros(1, 1, 3, POSE_SIZE)
     poses[0, 0, 0, :5] = torch.tensor([0.0, 0.0, 0.4, 0.4, 0.2])
     poses[0, 0, 1, :5] = torch.tensor([0.1, 0.0, 0.4, 0.4, 0.0])  # nearer, over three quarters of the first
     looks, settings = torch.zeros(1, 3, 5), torch.zeros(1, 1, CAMERA_SIZE + 13)
     both = Tracks(poses, looks, torch.tensor([[1.0, 1, 0]]), settings)
-    assert both.covered().item() == pytest.approx(0.75**2, abs=1e-5)
+    assert both.unseen().item() == pytest.approx(0.75**2, abs=1e-5)
     alone = Tracks(poses, looks, torch.tensor([[1.0, 0, 0]]), settings)
-    assert alone.covered().item() == 0
+    assert alone.unseen().item() == 0
     apart = poses.clone()
     apart[0, 0, 1, 0] = 0.5
-    assert Tracks(apart, looks, both.present, settings).covered().item() == 0
+    assert Tracks(apart, looks, both.present, settings).unseen().item() == 0
+
+
+def test_unseen_is_what_ends_outside_the_frame() -> None:
+    poses = torch.zeros(2, 8, 1, POSE_SIZE)
+    poses[..., 2:4] = 0.3
+    poses[0, :4, 0, 0] = -1.5  # comes in
+    poses[1, 6:, 0, 1] = 1.2  # leaves downwards for a quarter of the time
+    tracks = Tracks(poses, torch.zeros(2, 1, 5), torch.ones(2, 1), torch.zeros(2, 8, CAMERA_SIZE + 13))
+    assert tracks.unseen().tolist() == [0.0, 0.5]
 
 
 def test_one_of_a_batch_is_alone() -> None:

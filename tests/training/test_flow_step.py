@@ -110,6 +110,22 @@ def test_a_guess_is_of_latents_under_noise() -> None:
     assert (found.loss() > 0).all()
 
 
+def test_noise_is_as_large_as_a_temperature_says() -> None:
+    latents = torch.randn(3, 4, 5, 8, 8, generator=torch.Generator().manual_seed(0))
+    text = TextConditioning(torch.zeros(3, 1, 8), torch.ones(3, 1, dtype=torch.bool))
+    sigma, temperature = torch.full((3, 5), 0.5), torch.tensor([0.0, 0.5, 1.0])
+
+    def none(noisy: Tensor, *more: Tensor) -> Tensor:
+        return torch.zeros_like(noisy)
+
+    cool, usual = (
+        guess(none, latents, sigma, text, torch.Generator().manual_seed(1), temperature=given)
+        for given in (temperature, None)
+    )
+    assert torch.allclose(cool.noise, temperature.view(3, 1, 1, 1, 1) * usual.noise)
+    assert usual.noise.std().item() == pytest.approx(1, abs=0.1)
+
+
 def test_a_right_guess_costs_nothing() -> None:
     latents = torch.ones(3, 4, 2, 4, 4)
     found = Guess(latents, latents, 2 * latents, torch.full((3, 1, 2, 1, 1), 0.5))
