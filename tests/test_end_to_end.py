@@ -255,6 +255,10 @@ def test_a_model_of_another_shape_is_no_start(
         (("planner",), "the stage planner needs the clips, which are not in .*; follow the stage clips too"),
         (("clips", "denoiser"), "the stage denoiser needs the latents, .*; follow the stage latents too"),
         (("clips", "draft"), "the stage draft needs the latents, .*; follow the stage latents too"),
+        (
+            ("clips", "latents", "denoiser"),
+            "the stage denoiser needs the draft, .*; follow the stage draft too",
+        ),
         (("text",), "the stage text needs the clips"),
     ],
 )
@@ -262,6 +266,15 @@ def test_stages_that_lack_what_they_need(tmp_path: Path, stages: tuple[str, ...]
     with pytest.raises(UserError, match=sentence):
         follow(smallest(), tmp_path / "run", workers=1, stages=stages)
     assert not (tmp_path / "run").exists()
+
+
+def test_an_expert_for_low_noise_that_would_follow_tracks_is_refused() -> None:
+    recipe = smallest()
+    low = LowNoiseRecipe(
+        denoiser=recipe.denoiser, task=recipe.denoiser_task, training=recipe.denoiser_training, boundary=0.5
+    )
+    with pytest.raises(ValueError, match="nothing trains its draft"):
+        replace(recipe, low_noise=low)
 
 
 def test_a_folder_that_holds_a_run_is_not_started_over(output: Path) -> None:

@@ -107,6 +107,8 @@ class EmbeddedRecipe:
             raise ValueError("the denoiser and the autoencoder must have the same latent_channels")
         if self.denoiser.text_size != self.text_encoder.hidden_size:
             raise ValueError("the denoiser's text_size must be the text encoder's hidden_size")
+        if self.low_noise is not None and self.low_noise.denoiser.tracks is not None:
+            raise ValueError("the expert for low noise cannot follow tracks: nothing trains its draft")
         if self.denoiser.tracks is None or self.planner.latent_channels != self.denoiser.tracks.channels:
             raise ValueError("the planner's latents must be the tracks that the denoiser takes")
 
@@ -149,12 +151,11 @@ TRACKS: Final = track_config(VideoAutoencoderConfig().temporal_compression)
 def embedded() -> EmbeddedRecipe:
     """The model in this package: 16 frames a second at 128×128, some longer and of other shapes.
 
-    The planner (4.6M parameters) decides from the text what is there and where it moves, which costs a
-    hundredth of painting it; the denoiser paints. What things look like is learned from pictures, for a ninth
-    of the price of clips. The autoencoder's encoder is linear (48 channels, 16× compression), so latents are
-    fixed by PCA before any training. Two denoisers share the noise levels: at high noise one of 7M that
-    follows tracks, at low noise one of 15.9M, which was trained first, at all levels, and knows no tracks.
-    All have heads of 128, which attention runs fastest on a CPU.
+    The planner (5.2M parameters) decides from the text what is there and where it moves, which costs a
+    hundredth of painting it; the denoiser (7.6M) paints, from a draft that is trained first and alone. What
+    things look like is learned from pictures, for a ninth of the price of clips. The autoencoder's encoder is
+    linear (48 channels, 16× compression), so latents are fixed by PCA before any training. All have heads of
+    128, which attention runs fastest on a CPU.
     """
     return EmbeddedRecipe(
         buckets=(
@@ -394,6 +395,9 @@ class _Run:
         """What the stages need is there or will be made, and a model to start from has the recipe's shape."""
         needs = [("vae", "clips"), ("planner", "clips"), ("latents", "clips")]
         needs += [("draft", "latents"), ("denoiser", "latents")]
+        trained = None if self.start is None else _expert(self.start.denoiser, self.recipe.denoiser)
+        if trained is None or trained.config.tracks is None:  # it has no draft to go on from
+            needs += [("denoiser", "draft")]
         needs += [("low_noise", "latents")] if self.recipe.low_noise is not None else []
         if self.start is None and not self._linear_path.exists():  # which is fitted to clips
             needs += [(stage, "clips") for stage in self.stages]
