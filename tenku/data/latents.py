@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tenku.data.clips import Bucket, made_chunks, read_chunk
 from tenku.data.tracks import Sketches, load_sketches
+from tenku.errors import UserError
 from tenku.media import Frames, remove_unfinished, replacing
 from tenku.timeline import Tracks
 from tenku.vae import VideoAutoencoder, from_pixels
@@ -86,4 +87,6 @@ def load_latents(
     if not indices:
         return None
     chunks = tuple(np.load(latent_path(latents, bucket, i), mmap_mode="r") for i in indices)
+    if any(chunk.ndim != 5 for chunk in chunks):
+        raise UserError(f"{latents} holds latents of an older tenku; remove it, and they are made again.")
     return LatentBucket(bucket, chunks, load_sketches(clips, bucket, indices))

@@ -7,6 +7,7 @@ import torch
 
 from tenku.data.clips import Bucket, chunk_path, make_chunk, make_clips, read_chunk, read_tracks
 from tenku.data.latents import encode_clips, encode_frames, latent_path, load_latents
+from tenku.errors import UserError
 from tenku.vae import VideoAutoencoder, VideoAutoencoderConfig
 from tenku.worlds import simulate_clip
 
@@ -97,6 +98,15 @@ def test_latents_are_those_of_the_clips(folder: Path, vae: VideoAutoencoder, tmp
     list(encode_clips(vae, clips, tmp_path, [CLIP, PICTURE]))
     assert latent_path(tmp_path, CLIP, 0).stat().st_mtime_ns == before
     assert latent_path(tmp_path, PICTURE, 0).exists()
+
+
+def test_latents_of_an_older_tenku_are_refused(folder: Path, vae: VideoAutoencoder, tmp_path: Path) -> None:
+    """They were kept twice, plain and mirrored."""
+    list(encode_clips(vae, folder / "clips", tmp_path, [CLIP]))
+    path = latent_path(tmp_path, CLIP, 0)
+    np.save(path, np.stack([np.load(path)] * 2))
+    with pytest.raises(UserError, match="latents of an older tenku; remove it"):
+        load_latents(folder / "clips", tmp_path, CLIP)
 
 
 def test_draws_are_clips_as_they_are_with_their_tracks_and_descriptions(
