@@ -1,5 +1,6 @@
 """A tiny model, made like the embedded one: the whole way in a few minutes on two cores."""
 
+from tenku.checkpoint import SamplingDefaults
 from tenku.denoiser import DenoiserConfig
 from tenku.recipes.embedded import HELD_OUT_SEED, TRACKS, EmbeddedRecipe, clips, pictures, sketches
 from tenku.text import TextEncoderConfig
@@ -64,6 +65,7 @@ def tiny() -> EmbeddedRecipe:
             compile_from=2.0,  # never: it would take longer than all of the training
         ),
         denoiser_training=_training(600, muon_lr=3e-3, adamw_lr=1.5e-3),
+        sampling=SamplingDefaults(guidance_scale=1.0, temperature=0.0, num_inference_steps=1),
     )
 
 
