@@ -104,9 +104,8 @@ class Tracks:
         before = 2 * poses[:, :1] - poses[:, 1 : 1 + reach].flip(1)  # as if motion went on evenly
         after = 2 * poses[:, -1:] - poses[:, -1 - reach : -1].flip(1)
         wide = torch.cat([before, poses, after], 1).unfold(1, len(_PARABOLA), 1)
-        smooth = (wide * poses.new_tensor(_PARABOLA)).sum(
-            -1
-        )  # no product of matrices: autocast would round it
+        # Not as a product of matrices, which autocast would round.
+        smooth = (wide * poses.new_tensor(_PARABOLA)).sum(-1)
         return Tracks(_with_unit_axes(smooth), self.looks, self.present, self.settings)
 
     def mirrored(self, chosen: Tensor | None = None) -> "Tracks":

@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tenku.worlds.camera import FIELD_OF_VIEW, Cameras
+from tenku.worlds.camera import FIELD_OF_VIEW
 from tenku.worlds.physics import Trajectory
 from tenku.worlds.scene import Scene
 from tenku.worlds.shapes import Floats, reach
@@ -44,10 +44,11 @@ _FARTHEST: Final = 3.0  # where boxes end that are far outside the frame
 def track(scene: Scene, trajectory: Trajectory, aspect: float) -> NDArray[np.float32]:
     """Poses (t n 11) of all objects of a shot."""
     cameras = scene.camera.cameras(trajectory.num_frames, aspect)
-    # Columns are the solids' axes, as the camera sees them.
+    # Rows are the camera's axes as each solid sees them, columns the solid's as the camera does.
     turned = np.einsum("tij,tnjk->tnik", cameras.axes, trajectory.rotations)
     axes = [_axes(thing.shape, turned[:, index]) for index, thing in enumerate(scene.objects)]
-    return np.concatenate([_boxes(scene, trajectory, cameras), np.stack(axes, 1)], -1).astype(np.float32)
+    boxes = _boxes(scene, cameras.to_camera(trajectory.positions), turned)
+    return np.concatenate([boxes, np.stack(axes, 1)], -1).astype(np.float32)
 
 
 def setting(scene: Scene, num_frames: int, aspect: float) -> NDArray[np.float32]:
@@ -79,13 +80,11 @@ def setting(scene: Scene, num_frames: int, aspect: float) -> NDArray[np.float32]
     return np.concatenate([camera, surroundings], 1).astype(np.float32)
 
 
-def _boxes(scene: Scene, trajectory: Trajectory, cameras: Cameras) -> Floats:
-    seen = cameras.to_camera(trajectory.positions)  # t n 3: right, up, forward
+def _boxes(scene: Scene, seen: Floats, turned: Floats) -> Floats:
+    """Boxes (t n 5) of solids from their places (t n 3: right, up, forward) and axes (t n 3 3)."""
     depth = np.maximum(seen[..., 2], _MIN_DEPTH)
-    # The camera's axes, as each solid sees them.
-    axes = np.einsum("tij,tnjk->tnik", cameras.axes, trajectory.rotations)
     far, back = (
-        np.stack([reach(o.shape, o.extent, sign * axes[:, i, :2]) for i, o in enumerate(scene.objects)], 1)
+        np.stack([reach(o.shape, o.extent, sign * turned[:, i, :2]) for i, o in enumerate(scene.objects)], 1)
         for sign in (1.0, -1.0)
     )  # t n 2: how far each solid reaches to the right and up, and to the left and down
     scale = 1 / (depth * np.tan(FIELD_OF_VIEW / 2))[..., None]
