@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from tenku.denoiser import Denoiser, DenoiserConfig, NoiseExperts, TrackConfig
+from tenku.denoiser import Denoiser, DenoiserConfig, NoiseExperts, TrackConfig, TrackReader, TrackReaderConfig
 from tenku.errors import UserError
 from tenku.media import replacing
 from tenku.text import TextEncoder, TextEncoderConfig
@@ -44,7 +44,8 @@ class SamplingDefaults:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """The networks of a text-to-video model and how to sample them; not every model plans first."""
+    """The networks of a text-to-video model and how to sample them; not every model plans first, or can read
+    from a video what a planner would have planned."""
 
     vae: VideoAutoencoder
     text_encoder: TextEncoder
@@ -52,6 +53,7 @@ class Model:
     denoiser: Denoiser | NoiseExperts
     sampling: SamplingDefaults = field(default_factory=SamplingDefaults)
     training: dict[str, Any] = field(default_factory=dict)
+    reader: TrackReader | None = None
 
 
 def save_model(folder: Path, model: Model, dtype: torch.dtype = torch.bfloat16) -> None:
@@ -67,6 +69,7 @@ def save_model(folder: Path, model: Model, dtype: torch.dtype = torch.bfloat16) 
         "text_encoder": asdict(model.text_encoder.config),
         "planner": None if model.planner is None else asdict(model.planner.config),
         "denoiser": _denoiser_facts(model.denoiser),
+        "reader": None if model.reader is None else asdict(model.reader.config),
         "sampling": asdict(model.sampling),
         "training": model.training,
     }
@@ -154,6 +157,10 @@ def _build(config: dict[str, Any]) -> Model:
             DenoiserConfig(**{**tupled(values), "tracks": TrackConfig(**tupled(tracks)) if tracks else None})
         )
 
+    def reader(values: dict[str, Any]) -> TrackReader:
+        tracks = TrackConfig(**tupled(values["tracks"]))
+        return TrackReader(TrackReaderConfig(**{**tupled(values), "tracks": tracks}))
+
     def experts(values: dict[str, Any]) -> NoiseExperts:
         return NoiseExperts(denoiser(values["high"]), denoiser(values["low"]), values["boundary"])
 
@@ -166,9 +173,16 @@ def _build(config: dict[str, Any]) -> Model:
         else denoiser(config["denoiser"]),
         sampling=SamplingDefaults(**tupled(config["sampling"])),
         training=config.get("training", {}),
+        reader=reader(config["reader"]) if config.get("reader") else None,
     )
 
 
 def _parts(model: Model) -> tuple[tuple[str, nn.Module], ...]:
-    planner = () if model.planner is None else (("planner", model.planner),)
-    return ("vae", model.vae), ("text_encoder", model.text_encoder), *planner, ("denoiser", model.denoiser)
+    parts = [
+        ("vae", model.vae),
+        ("text_encoder", model.text_encoder),
+        ("planner", model.planner),
+        ("denoiser", model.denoiser),
+        ("reader", model.reader),
+    ]
+    return tuple((name, module) for name, module in parts if module is not None)

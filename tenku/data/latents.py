@@ -67,12 +67,15 @@ class LatentBucket:
         t, h, w = self.chunks[0].shape[2:]
         return t, h, w
 
-    def draw(self, batch: int, generator: torch.Generator) -> tuple[Tensor, Tracks, list[SceneDescription]]:
-        """Random clips (b c t h w) in float32, their tracks and descriptions.
+    def draw(
+        self, batch: int, generator: torch.Generator, *, one_shot: bool = False
+    ) -> tuple[Tensor, Tracks, list[SceneDescription]]:
+        """Random clips (b c t h w) in float32, their tracks and descriptions; only of `one_shot` if wished.
 
         None is mirrored: the lamps of a room in a mirror stand otherwise than any that is simulated.
         """
-        chosen = torch.randint(len(self.sketches), (batch,), generator=generator).tolist()
+        among = self.sketches.of_one_shot if one_shot else range(len(self.sketches))
+        chosen = [among[i] for i in torch.randint(len(among), (batch,), generator=generator).tolist()]
         size = self.bucket.clips_per_chunk
         latents = np.stack([self.chunks[i // size][i % size] for i in chosen])
         return torch.from_numpy(latents).float(), *self.sketches.take(chosen, [False] * batch)

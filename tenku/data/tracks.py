@@ -63,6 +63,11 @@ class Sketches:
     def __len__(self) -> int:
         return len(self.descriptions)
 
+    @property
+    def of_one_shot(self) -> list[int]:
+        """Which have no cut."""
+        return [i for i, description in enumerate(self.descriptions) if description.next_shot is None]
+
     def mirrored(self, chosen: Sequence[int], generator: torch.Generator) -> list[bool]:
         """Which of some to take mirrored: half of those that can be. Planks have no mirror image."""
         wished = torch.randint(2, (len(chosen),), generator=generator).tolist()
@@ -93,7 +98,7 @@ def load_sketches(clips: Path, bucket: Bucket, indices: Sequence[int]) -> Sketch
 
 def of_one_shot(sketches: Sketches) -> Sketches:
     """Those without a cut."""
-    kept = [i for i, description in enumerate(sketches.descriptions) if description.next_shot is None]
+    kept = sketches.of_one_shot
     descriptions = tuple(sketches.descriptions[i] for i in kept)
     return Sketches(sketches.poses[kept], sketches.settings[kept], descriptions)
 

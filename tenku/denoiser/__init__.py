@@ -2,11 +2,14 @@
 
 from tenku.denoiser.drafting import Draft, Drafter
 from tenku.denoiser.experts import NoiseExperts
+from tenku.denoiser.reading import TrackReader, TrackReaderConfig
 from tenku.denoiser.tracks import (
     BOX_SIZE,
     CAMERA_SIZE,
+    NUM_FLOORS,
     POSE_SIZE,
     SETTING_SIZE,
+    TYPICAL_CAMERA,
     TrackConfig,
     UnpackedTracks,
     positions_in_boxes,
@@ -17,14 +20,18 @@ from tenku.denoiser.transformer import Denoiser, DenoiserConfig, patchify, unpat
 __all__ = [
     "BOX_SIZE",
     "CAMERA_SIZE",
+    "NUM_FLOORS",
     "POSE_SIZE",
     "SETTING_SIZE",
+    "TYPICAL_CAMERA",
     "Denoiser",
     "DenoiserConfig",
     "Draft",
     "Drafter",
     "NoiseExperts",
     "TrackConfig",
+    "TrackReader",
+    "TrackReaderConfig",
     "UnpackedTracks",
     "patchify",
     "positions_in_boxes",

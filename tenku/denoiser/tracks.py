@@ -21,6 +21,9 @@ POSE_SIZE: Final = 11  # a box and two axes
 CAMERA_SIZE: Final = 8
 SURROUNDINGS_SIZE: Final = 13
 SETTING_SIZE: Final = CAMERA_SIZE + SURROUNDINGS_SIZE
+NUM_FLOORS: Final = 3  # the first of the surroundings say which floor it is, one-hot
+# What is typical of a camera's elevation, distance and target height, and how far they lie from that.
+TYPICAL_CAMERA: Final = {2: (0.436, 0.07), 3: (4.75, 0.35), 4: (0.525, 0.08)}
 _SCALE: Final = 6  # of the floor's pattern, among the surroundings
 _FARTHEST: Final = 15.0  # m, where the floor ends
 
@@ -115,8 +118,8 @@ class TrackEncoder(nn.Module):
         super().__init__()
         self.config = config
         size = config.hidden_size
-        outlines = 4 * config.frames_per_latent
-        object_features = outlines + 2 * (2 + 3 + 12 + 6 + 3 + 2 + 2 + 1) + config.look_channels
+        in_a_frame = 4 + 2 + 3 + 12 + 6 + 3 + 2 + 2 + 1
+        object_features = config.frames_per_latent * in_a_frame + config.look_channels
         background_features = 2 * (4 * 5 + 2 + 3 + 3) + SURROUNDINGS_SIZE
         self.object_in = nn.Linear(object_features, size)
         mids = [nn.Linear(size, size) for _ in range(config.depth)]
@@ -141,8 +144,9 @@ class TrackEncoder(nn.Module):
         """Packed tracks (b c t o) for latent frames of so many positions → (b t h w d)."""
         tracks, config = unpack(packed, self.config), self.config
         sight = lines_of_sight(height, width, packed)
-        view = View.of(tracks.cameras[:, :, [0, -1]], sight * config.tan_half_view)
-        x = self._object_features(tracks, view, sight, 2 / min(height, width))
+        slopes = sight * config.tan_half_view
+        seen = View.of(tracks.cameras, slopes)
+        x = self._object_features(tracks, seen, sight, 2 / min(height, width))
         x = functional.silu(self.object_in(x))  # b t h w o d
         for layer in self.object_mids:
             x = x + functional.silu(layer(functional.rms_norm(x, x.shape[-1:], None, 1e-6)))
@@ -155,11 +159,10 @@ class TrackEncoder(nn.Module):
         before = before * (1 - torch.eye(before.shape[-1], device=before.device))
         in_view = cover * (1 - cover[..., None, :] * before[:, :, None, None]).prod(-1)  # b t h w k
         told = (in_view[..., None] * self.look(x) + present[..., None] * self.light(x)).sum(-2)
-        fine = View.of(
-            tracks.cameras[:, :, [0, -1]],
-            lines_of_sight(2 * height, 2 * width, packed) * config.tan_half_view,
-        )
-        behind = functional.silu(self.background_in(_background_features(tracks, view, fine)))
+        ends = tracks.cameras[:, :, [0, -1]]
+        fine = View.of(ends, lines_of_sight(2 * height, 2 * width, packed) * config.tan_half_view)
+        around = _background_features(tracks, View.of(ends, slopes), fine)
+        behind = functional.silu(self.background_in(around))
         behind = self.background(functional.silu(self.background_mid(behind)))
         known = tracks.known[:, :, None, None]
         out: Tensor = told + (known * (1 - cover).prod(-1))[..., None] * behind
@@ -172,19 +175,14 @@ class TrackEncoder(nn.Module):
         return 6.0 * num_positions * size * (objects * each + self.background_in.in_features + 2 * size)
 
     def _object_features(self, tracks: UnpackedTracks, view: "View", sight: Tensor, step: float) -> Tensor:
-        """How each object lies to each line of sight (b t h w o features), in the first and last frame."""
+        """How each object lies to each line of sight (b t h w o features), in each of the frames."""
         config = self.config
         boxes = tracks.boxes[:, :, None, None]  # b t 1 1 o f 5
         offset = boxes[..., :2] - sight[None, None, :, :, None, None]  # b t h w o f 2
         size = boxes[..., 2:4]
         # Edges in positions: exact close by, only their side far away.
         edges = torch.tanh(torch.cat([offset - size / 2, offset + size / 2], -1) / (1.5 * step))
-        ends = [0, config.frames_per_latent - 1]
-        poses, offset, size = (
-            tracks.poses[:, :, None, None, :, ends],
-            offset[..., ends, :],
-            size[..., ends, :],
-        )
+        poses = tracks.poses[:, :, None, None]
         own, across = poses[..., 5:8], poses[..., 8:11]
         depth = config.distance * poses[..., 4:5].exp()
         metres = config.tan_half_view * depth  # in half a picture, where the object is
@@ -193,7 +191,7 @@ class TrackEncoder(nn.Module):
         passing = -offset * (metres / radius) * poses.new_tensor([1.0, -1.0])  # right, up
         frame = (own, across, torch.linalg.cross(own, across))
         local = torch.stack([(passing * axis[..., :2]).sum(-1) for axis in frame], -1)
-        to_shadow, to_foot, lift = view.on_the_floor(boxes[..., ends, :2] * metres, depth[..., 0])
+        to_shadow, to_foot, lift = view.on_the_floor(boxes[..., :2] * metres, depth[..., 0])
         waves = torch.cat([math.pi / 2 * local.clamp(-2, 2), math.pi * local.clamp(-2, 2)], -1)
         everywhere = local.shape[:-1]
         features = torch.cat(

@@ -1,9 +1,9 @@
 """The embedded model: everything that decides it, from the clips it sees to the last learning rate.
 
 Stages, each resumable by itself: simulate clips → fit the autoencoder → read captions → plan tracks → encode
-the clips → draft them from tracks → denoise, at low noise perhaps with an expert of its own. They lie in the
-output folder as `clips`, `vae`, `text`, `planner`, `latents`, `draft`, `denoiser` and `low_noise`, the
-finished model as `model`.
+the clips → read tracks from them → draft them from tracks → denoise, at low noise perhaps with an expert of
+its own. They lie in the output folder as `clips`, `vae`, `text`, `planner`, `latents`, `reader`, `draft`,
+`denoiser` and `low_noise`, the finished model as `model`.
 """
 
 import os
@@ -29,7 +29,7 @@ from tenku.checkpoint import (
 from tenku.data.clips import Bucket, made_chunks, make_clips, read_chunk
 from tenku.data.latents import LatentBucket, encode_clips, load_latents
 from tenku.data.tracks import Sketches, load_sketches, of_one_shot, track_config
-from tenku.denoiser import Denoiser, DenoiserConfig, Drafter, NoiseExperts
+from tenku.denoiser import Denoiser, DenoiserConfig, Drafter, NoiseExperts, TrackReader, TrackReaderConfig
 from tenku.errors import UserError
 from tenku.flow import NoiseLevels
 from tenku.media import replacing
@@ -40,6 +40,7 @@ from tenku.training.distributed import first_rank_first, join_world
 from tenku.training.draft import DraftTask, DraftTaskConfig
 from tenku.training.metrics import OutOfTimeError, announce
 from tenku.training.planner import PlannerTask, PlannerTaskConfig
+from tenku.training.reader import ReaderTask, ReaderTaskConfig
 from tenku.training.scene_targets import NUM_REGISTERS, REGISTERS_PER_SHOT
 from tenku.training.text import SceneReader, TextTask, TextTaskConfig
 from tenku.training.trainer import Task, Trainer, TrainerConfig, put_trained
@@ -51,7 +52,7 @@ from tenku.worlds.clip import simulate_clip
 HELD_OUT_SEED: Final = 40_000_000  # clips that no stage trains on
 
 _START: Final = "start"  # the model that a run started from
-STAGES: Final = ("clips", "vae", "text", "planner", "latents", "draft", "denoiser", "low_noise")
+STAGES: Final = ("clips", "vae", "text", "planner", "latents", "reader", "draft", "denoiser", "low_noise")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,6 +86,9 @@ class EmbeddedRecipe:
     planner: DenoiserConfig
     planner_task: PlannerTaskConfig
     planner_training: TrainerConfig
+    reader: TrackReaderConfig
+    reader_task: ReaderTaskConfig
+    reader_training: TrainerConfig
     draft_task: DraftTaskConfig
     draft_training: TrainerConfig
     denoiser: DenoiserConfig
@@ -97,7 +101,7 @@ class EmbeddedRecipe:
         names = [bucket.name for bucket in self.buckets]
         if len(set(names)) < len(names):
             raise ValueError(f"every bucket needs a name of its own, not {names}")
-        shares = (self.draft_task, self.denoiser_task, self.planner_task)
+        shares = (self.reader_task, self.draft_task, self.denoiser_task, self.planner_task)
         strangers = {name for task in shares for name in task.bucket_shares} - set(names)
         if strangers:
             raise ValueError(f"bucket_shares names {sorted(strangers)}, which are no buckets")
@@ -139,6 +143,7 @@ class EmbeddedRecipe:
             vae_training=shorter(self.vae_training),
             text_training=shorter(self.text_training),
             planner_training=shorter(self.planner_training),
+            reader_training=shorter(self.reader_training),
             draft_training=shorter(self.draft_training),
             denoiser_training=shorter(self.denoiser_training),
             low_noise=self.low_noise and replace(self.low_noise, training=shorter(self.low_noise.training)),
@@ -207,6 +212,20 @@ def embedded() -> EmbeddedRecipe:
         planner_training=TrainerConfig(
             num_steps=2_900, muon_lr=2e-3, adamw_lr=1e-3, ema_decay=0.995, decay_share=0.6
         ),
+        reader=TrackReaderConfig(tracks=TRACKS),
+        reader_task=ReaderTaskConfig(
+            bucket_shares={
+                "picture": 0.4,
+                "wide_picture": 0.05,
+                "tall_picture": 0.05,
+                "clip": 0.42,
+                "wide_clip": 0.04,
+                "tall_clip": 0.04,
+            }
+        ),
+        reader_training=TrainerConfig(
+            num_steps=2_500, muon_lr=2e-3, adamw_lr=1e-3, ema_decay=0.995, decay_share=0.6, sample_steps=500
+        ),
         draft_task=DraftTaskConfig(
             bucket_shares={
                 "picture": 0.4,
@@ -218,7 +237,7 @@ def embedded() -> EmbeddedRecipe:
             }
         ),
         draft_training=TrainerConfig(
-            num_steps=3_000,
+            num_steps=5_000,
             muon_lr=2e-3,
             adamw_lr=1e-3,
             ema_decay=0.995,
@@ -231,7 +250,7 @@ def embedded() -> EmbeddedRecipe:
             hidden_size=256,
             depth=5,
             num_heads=2,
-            tracks=TRACKS,
+            tracks=replace(TRACKS, hidden_size=256),
             refiner_depth=1,
             refiner_width=128,
         ),
@@ -385,8 +404,10 @@ class _Run:
         planner = self._train_planner(text_encoder)
         if "latents" in self.stages:
             self._make("latents", lambda: encode_clips(vae, self.clips, self.latents, recipe.filmed))
+        reader = self._train_reader(vae)
         denoiser = self._train_denoiser(vae, text_encoder, channel_std)
-        model = Model(vae, text_encoder, planner, denoiser, recipe.sampling, {"recipe": _facts(recipe)})
+        facts = {"recipe": _facts(recipe)}
+        model = Model(vae, text_encoder, planner, denoiser, recipe.sampling, facts, reader)
         if self.rank == 0:
             save_model(self.output / RUN_MODEL, model)
         return model
@@ -394,7 +415,7 @@ class _Run:
     def check(self) -> None:
         """What the stages need is there or will be made, and a model to start from has the recipe's shape."""
         needs = [("vae", "clips"), ("planner", "clips"), ("latents", "clips")]
-        needs += [("draft", "latents"), ("denoiser", "latents")]
+        needs += [("reader", "latents"), ("draft", "latents"), ("denoiser", "latents")]
         trained = None if self.start is None else _expert(self.start.denoiser, self.recipe.denoiser)
         if trained is None or trained.config.tracks is None:  # it has no draft to go on from
             needs += [("denoiser", "draft")]
@@ -486,6 +507,19 @@ class _Run:
             planner, text_encoder, recipe.denoiser.tracks, sketches, held_out, recipe.planner_task
         )
 
+    def _train_reader(self, vae: VideoAutoencoder) -> TrackReader:
+        recipe = self.recipe
+        torch.manual_seed(4)
+        reader = TrackReader(recipe.reader)
+        if self.start is not None and self.start.reader is not None:
+            reader.load_state_dict(self.start.reader.state_dict())
+
+        def task() -> ReaderTask:
+            return ReaderTask(reader, vae, *self._encoded(), recipe.reader_task)
+
+        self._train("reader", reader, task, recipe.reader_training)
+        return reader.eval().requires_grad_(False)
+
     def _load_sketches(self, bucket: Bucket, chunks: Sequence[int]) -> Sketches:
         return of_one_shot(load_sketches(self.clips, bucket, chunks))
 
@@ -564,13 +598,14 @@ def _shapes(recipe: EmbeddedRecipe, model: Model) -> list[tuple[str, object, obj
 
     Its denoiser may be one of the recipe's two.
     """
-    planner = model.planner
+    planner, reader = model.planner, model.reader
     wanted = [recipe.denoiser, *([] if recipe.low_noise is None else [recipe.low_noise.denoiser])]
     fits = any(_expert(model.denoiser, config) is not None for config in wanted)
     return [
         ("autoencoder", recipe.vae, model.vae.config),
         ("text encoder", recipe.text_encoder, model.text_encoder.config),
         ("planner", recipe.planner, recipe.planner if planner is None else planner.config),
+        ("reader", recipe.reader, recipe.reader if reader is None else reader.config),
         ("denoiser", True, fits),
     ]
 

@@ -1,12 +1,13 @@
 """A tiny model, made like the embedded one: the whole way in a few minutes on two cores."""
 
 from tenku.checkpoint import SamplingDefaults
-from tenku.denoiser import DenoiserConfig
+from tenku.denoiser import DenoiserConfig, TrackReaderConfig
 from tenku.recipes.embedded import HELD_OUT_SEED, TRACKS, EmbeddedRecipe, clips, pictures, sketches
 from tenku.text import TextEncoderConfig
 from tenku.training.denoiser import DenoiserTaskConfig
 from tenku.training.draft import DraftTaskConfig
 from tenku.training.planner import PlannerTaskConfig
+from tenku.training.reader import ReaderTaskConfig
 from tenku.training.scene_targets import NUM_REGISTERS, REGISTERS_PER_SHOT
 from tenku.training.text import TextTaskConfig
 from tenku.training.trainer import TrainerConfig
@@ -52,6 +53,11 @@ def tiny() -> EmbeddedRecipe:
             bucket_shares={"sketch": 1.0}, batch_size=32, held_out_batch=64, compile_from=2.0
         ),
         planner_training=_training(150, muon_lr=3e-3, adamw_lr=3e-3),
+        reader=TrackReaderConfig(tracks=TRACKS, hidden_size=96, num_heads=3, frame_depth=2, slot_depth=2),
+        reader_task=ReaderTaskConfig(
+            bucket_shares={"picture": 0.5, "clip": 0.5}, positions_per_step=1_536, lengths=(1, 3)
+        ),
+        reader_training=_training(150, muon_lr=3e-3, adamw_lr=3e-3),
         draft_task=DraftTaskConfig(
             bucket_shares={"picture": 0.5, "clip": 0.5}, positions_per_step=1_536, compile_from=2.0
         ),

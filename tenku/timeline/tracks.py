@@ -1,15 +1,23 @@
 """Tracks: what moves where, before anything is painted. They are sampled from a prompt, or drawn by hand."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from einops import rearrange, repeat
 from torch import Tensor
 from torch.nn.functional import normalize, one_hot, pad
 
-from tenku.denoiser import BOX_SIZE, CAMERA_SIZE, POSE_SIZE, SETTING_SIZE, TrackConfig, unpack
+from tenku.denoiser import (
+    BOX_SIZE,
+    CAMERA_SIZE,
+    NUM_FLOORS,
+    POSE_SIZE,
+    SETTING_SIZE,
+    TYPICAL_CAMERA,
+    TrackConfig,
+    unpack,
+)
 
-_NUM_FLOORS = 3
 # The middle of the parabola nearest to seven values, as their weighted sum.
 _PARABOLA = tuple(weight / 21 for weight in (-2, 3, 6, 7, 6, 3, -2))
 
@@ -149,8 +157,6 @@ def _by_frame(values: Tensor) -> Tensor:
 # A planner's latents have about unit spread, but numbers that decide what there is are twice as large as
 # places, so that sampling settles them first.
 _EMPHASIS = 2.0
-# What is typical of a camera's elevation, distance and target height, and how far they lie from that.
-_TYPICAL = {2: (0.436, 0.07), 3: (4.75, 0.35), 4: (0.525, 0.08)}
 
 
 def plan_latents(packed: Tensor, config: TrackConfig) -> Tensor:
@@ -159,19 +165,29 @@ def plan_latents(packed: Tensor, config: TrackConfig) -> Tensor:
     return ((packed - offset) * scale)[..., None]
 
 
-def tracks_of_plan(latents: Tensor, config: TrackConfig) -> Tracks:
-    """The tracks nearest to a planner's latents: an object is there or not, each attribute has one value,
-    axes are unit vectors, and the camera glides evenly."""
+def packed_of_plan(latents: Tensor, config: TrackConfig) -> Tensor:
+    """The inverse of `plan_latents`."""
     scale, offset = _spread(config, latents)
-    plan = unpack(latents[..., 0] / scale + offset, config)
-    there = (plan.present.mean(1) > 0.5).to(latents.dtype)  # b o
+    return latents[..., 0] / scale + offset
+
+
+def tracks_of_plan(latents: Tensor, config: TrackConfig) -> Tracks:
+    """The tracks nearest to a planner's latents, along which the camera glides evenly."""
+    tracks = tracks_of(packed_of_plan(latents, config), config)
+    return replace(tracks, settings=_gliding(tracks.settings))
+
+
+def tracks_of(packed: Tensor, config: TrackConfig) -> Tracks:
+    """The tracks nearest to packed ones (b c t o) that hold chances: an object is there or not, each
+    attribute has one value, and axes are unit vectors."""
+    plan = unpack(packed, config)
+    there = (plan.present.mean(1) > 0.5).to(packed.dtype)  # b o
     attributes = torch.split(plan.looks.mean(1), list(config.look_sizes), dim=-1)
     chosen = torch.cat([_likeliest(part) for part in attributes], -1)
-    poses = _by_frame(plan.poses.transpose(2, 3))  # b f o 11
-    poses = _with_unit_axes(poses)
-    cameras = _gliding(_by_frame(plan.cameras))
+    poses = _with_unit_axes(_by_frame(plan.poses.transpose(2, 3)))  # b f o 11
+    cameras = _by_frame(plan.cameras)
     surroundings = plan.surroundings.mean(1)
-    surroundings = torch.cat([_likeliest(surroundings[:, :_NUM_FLOORS]), surroundings[:, _NUM_FLOORS:]], -1)
+    surroundings = torch.cat([_likeliest(surroundings[:, :NUM_FLOORS]), surroundings[:, NUM_FLOORS:]], -1)
     settings = torch.cat([cameras, repeat(surroundings, "b c -> b f c", f=cameras.shape[1])], -1)
     return Tracks(poses * there[:, None, :, None], chosen * there[..., None], there, settings)
 
@@ -187,8 +203,10 @@ def _likeliest(values: Tensor) -> Tensor:
     return one_hot(values.argmax(-1), values.shape[-1]).to(values.dtype)
 
 
-def _gliding(cameras: Tensor) -> Tensor:
-    """Cameras (b f 8) that turn and travel at the one speed nearest to theirs, under a lamp that stays."""
+def _gliding(settings: Tensor) -> Tensor:
+    """Settings (b f 21) whose camera turns and travels at the one speed nearest to its own, under a lamp that
+    stays."""
+    cameras, surroundings = torch.split(settings, [CAMERA_SIZE, SETTING_SIZE - CAMERA_SIZE], -1)
     sin, cos, elevation, distance, height, right, ahead, up = cameras.unbind(-1)
     azimuth = _straight(_unwrapped(torch.atan2(sin, cos)))
     lamp = torch.atan2(right, ahead)  # clockwise from where the camera looks
@@ -196,13 +214,14 @@ def _gliding(cameras: Tensor) -> Tensor:
     lamp = lamp.mean(1, keepdim=True) + azimuth
     level = torch.stack([right, ahead], -1).norm(dim=-1).mean(1, keepdim=True)
     steady = [part.mean(1, keepdim=True).expand_as(sin) for part in (elevation, height, up)]
-    return torch.stack(
+    glide = torch.stack(
         [
             *(azimuth.sin(), azimuth.cos(), steady[0], _straight(distance), steady[1]),
             *(level * lamp.sin(), level * lamp.cos(), steady[2]),
         ],
         -1,
     )
+    return torch.cat([glide, surroundings], -1)
 
 
 def _unwrapped(angles: Tensor) -> Tensor:
@@ -224,9 +243,9 @@ def _spread(config: TrackConfig, like: Tensor) -> tuple[Tensor, Tensor]:
     rows = config.max_objects + 1
     scale, offset = (torch.full((config.channels, rows), value) for value in (1.0, 0.0))
     scale[: 1 + config.look_channels, :-1] = _EMPHASIS
-    scale[: 1 + _NUM_FLOORS, -1] = _EMPHASIS
+    scale[: 1 + NUM_FLOORS, -1] = _EMPHASIS
     first_camera = 1 + SETTING_SIZE - CAMERA_SIZE
-    for number, (middle, width) in _TYPICAL.items():
+    for number, (middle, width) in TYPICAL_CAMERA.items():
         for frame in range(config.frames_per_latent):
             place = first_camera + frame * CAMERA_SIZE + number
             offset[place, -1], scale[place, -1] = middle, 1 / width

@@ -363,15 +363,12 @@ def heard(encoder: TrackEncoder, packed: Tensor, changed: Tensor) -> Tensor:
 @pytest.mark.parametrize("number", range(POSE_SIZE))
 @pytest.mark.parametrize("frame", range(4))
 def test_frames_are_told_where_things_are_in_them(encoder: TrackEncoder, frame: int, number: int) -> None:
-    """Of frames between the first and the last behind a latent one, only the outline is told."""
     packed = some_tracks()
     changed = packed.clone()
     poses_of(changed)[:, frame, number, 1, 0] += 0.3
     difference = heard(encoder, packed, changed)
     assert difference[0] == difference[2] == 0
-    told = frame in (0, 3) or number < 4
-    assert (difference[1] > 1e-3) == told, difference[1]
-    assert told or difference[1] == 0
+    assert difference[1] > 1e-3
 
 
 @pytest.mark.parametrize("number", range(CAMERA_SIZE))
@@ -382,7 +379,7 @@ def test_frames_are_told_of_their_cameras(encoder: TrackEncoder, number: int) ->
         changed[:, CAMERAS.start + CAMERA_SIZE * frame + number, 1, -1] += 0.2
         difference = heard(encoder, packed, changed)
         assert difference[0] == difference[2] == 0
-        assert (difference[1] > 1e-3) == (frame in (0, 3))
+        assert difference[1] > 1e-3
 
 
 def test_each_row_of_a_plan_is_told_of_its_own_token(randomised: Randomise) -> None:
