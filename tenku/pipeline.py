@@ -1,10 +1,13 @@
 """prompt → video: a timeline is laid out, text is encoded, tracks are planned, sampling integrates, the VAE
-decodes a stream."""
+decodes a stream. A window slides along the timeline, and all of that is done for one window after the other.
+"""
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from typing import Self, TypeAlias
 
@@ -13,14 +16,28 @@ import torch
 from torch import Tensor
 
 from tenku.checkpoint import Model, keep_freed_memory, load_model
+from tenku.denoiser import Denoiser, TrackConfig
 from tenku.errors import UserError
 from tenku.media import Frame, Video
 from tenku.sampling import Guidance, guided_velocity, multistep, sample_tracks, shifted_sigmas
 from tenku.text import TextConditioning
-from tenku.timeline import GenerationRequest, Timeline, Tracks, padded_num_frames, text_to_video
-from tenku.vae import to_pixels
+from tenku.timeline import (
+    Footage,
+    GenerationRequest,
+    Known,
+    PromptSpan,
+    Timeline,
+    Tracks,
+    Window,
+    padded_num_frames,
+    stretched,
+    text_to_video,
+    tracks_of,
+    windows,
+)
+from tenku.vae import from_pixels, to_pixels
 
-__all__ = ["GenerationRequest", "GenerationResult", "OnProgress", "TextToVideoPipeline"]
+__all__ = ["GenerationRequest", "GenerationResult", "OnProgress", "VideoPipeline"]
 
 DECODE_CHUNK = 4  # latent frames decoded at a time: memory does not grow with the length of the video
 
@@ -29,13 +46,14 @@ OnProgress: TypeAlias = Callable[[str, int, int], None]  # stage, done, total
 
 @dataclass(frozen=True, slots=True)
 class GenerationResult:
-    """A finished video, how long each stage took, words of the prompt that the model does not know, and how
-    many words at the prompt's end it has not read."""
+    """A finished video, how long each stage took, words of the prompt that the model does not know, how many
+    words at the prompt's end it has not read, and the video as latents, from which one can go on."""
 
     video: Video
-    seconds_by_stage: dict[str, float] = field(default_factory=dict)
-    ignored_words: tuple[str, ...] = ()
-    num_unread_words: int = 0
+    seconds_by_stage: dict[str, float]
+    ignored_words: tuple[str, ...]
+    num_unread_words: int
+    footage: Footage
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +64,20 @@ class ReadText:
     negative: TextConditioning
 
 
-class TextToVideoPipeline:
-    """Turns requests into video with one loaded model, of which it takes charge."""
+@dataclass(slots=True)
+class _Made:
+    """What has been made of a timeline so far: its last latent frames (1 c n h w) with their packed tracks,
+    and how long everything took."""
+
+    seconds: dict[str, float]
+    progress: OnProgress
+    latents: Tensor | None = None
+    tracks: Tensor | None = None
+    texts: dict[str, ReadText] = field(default_factory=dict)
+
+
+class VideoPipeline:
+    """Turns requests and timelines into video with one loaded model, of which it takes charge."""
 
     def __init__(self, model: Model) -> None:
         keep_freed_memory()
@@ -66,15 +96,19 @@ class TextToVideoPipeline:
         request: GenerationRequest,
         on_progress: OnProgress | None = None,
         tracks: Tracks | None = None,
+        timeline: Timeline | None = None,
     ) -> GenerationResult:
-        """The whole video of a request, along these tracks or, without any, along planned ones."""
+        """The whole video of a request: of its prompt, or of any timeline; along given tracks, if there are
+        any, instead of planned ones."""
         seconds: dict[str, float] = {}
-        frames = list(self.stream(request, on_progress, seconds, tracks))
+        timeline = self.lay_out(request, tracks) if timeline is None else timeline
+        parts: list[Footage] = []
+        frames = list(self.render(timeline, request, on_progress, seconds, parts.append))
         video = Video(frames=np.stack(frames), fps=request.fps)
         tokens = self.model.text_encoder.tokenize([request.prompt])[0]
-        return GenerationResult(video, seconds, tokens.unknown, tokens.num_unread)
+        footage = replace(Footage.joined(parts), prompts=timeline.prompts, cuts=timeline.cuts)
+        return GenerationResult(video, seconds, tokens.unknown, tokens.num_unread, footage)
 
-    @torch.inference_mode()
     def stream(
         self,
         request: GenerationRequest,
@@ -83,60 +117,153 @@ class TextToVideoPipeline:
         tracks: Tracks | None = None,
     ) -> Iterator[Frame]:
         """Frames (h w 3) of a request as the decoder makes them; the seconds taken are added up by stage."""
-        seconds = {} if seconds_by_stage is None else seconds_by_stage
-        progress = on_progress or (lambda stage, done, total: None)
-        timeline = self.lay_out(request)
-        text = self.read(request, timeline, seconds)
-        if tracks is None:
-            tracks = self.plan(request, timeline, text, seconds)
-        else:
-            self._check_tracks(tracks, request)
-        latents = self.sample(request, timeline, text, tracks, seconds, progress)
-        left, total = request.num_frames, timeline.num_latent_frames
-        chunks = self.model.vae.decode_chunks(torch.split(latents, DECODE_CHUNK, dim=2))
-        for done in range(DECODE_CHUNK, total + DECODE_CHUNK, DECODE_CHUNK):
-            with _timed(seconds, "decode"), self._precision():
-                frames = to_pixels(next(chunks)[0])[:left]
-            left -= len(frames)
-            progress("decode", min(done, total), total)
-            yield from frames
+        return self.render(self.lay_out(request, tracks), request, on_progress, seconds_by_stage)
+
+    @torch.inference_mode()
+    def render(
+        self,
+        timeline: Timeline,
+        request: GenerationRequest,
+        on_progress: OnProgress | None = None,
+        seconds_by_stage: dict[str, float] | None = None,
+        on_part: Callable[[Footage], None] | None = None,
+    ) -> Iterator[Frame]:
+        """The first `num_frames` frames (h w 3) of a timeline as the decoder makes them, by the request's
+        seed and way of sampling. Memory does not grow with the length: what is made goes to `on_part`."""
+        made = _Made(
+            {} if seconds_by_stage is None else seconds_by_stage,
+            on_progress or (lambda stage, done, total: None),
+        )
+        chunks: deque[Tensor] = deque()
+        decoded = self.model.vae.decode_chunks(chunks.popleft() for _ in count())
+        left, done, total = request.num_frames, 0, timeline.num_latent_frames
+        defaults = self.model.sampling
+        for window in windows(timeline, defaults.window_size, defaults.window_overlap):
+            text = self.read(request, window.prompt, made)
+            tracks = self.plan(request, timeline, window, text, made)
+            latents = self.sample(request, timeline, window, text, tracks, made)
+            made.latents, made.tracks = latents, tracks
+            new = latents[:, :, window.start - window.history :]
+            if on_part is not None:
+                on_part(self._footage(new, tracks, window, request.fps))
+            for chunk in torch.split(new, DECODE_CHUNK, dim=2):
+                chunks.append(chunk)
+                with _timed(made.seconds, "decode"), self._precision():
+                    frames = to_pixels(next(decoded)[0])[:left]
+                left, done = left - len(frames), done + chunk.shape[2]
+                made.progress("decode", done, total)
+                yield from frames
 
     @torch.no_grad()
     def tracks(self, request: GenerationRequest) -> Tracks | None:
         """What would move where, to be changed and given back; None if the model does not plan."""
-        timeline = self.lay_out(request)
-        return self.plan(request, timeline, self.read(request, timeline, {}), {})
+        timeline, made = self.lay_out(request), _Made({}, lambda stage, done, total: None)
+        config, defaults = self.model.denoiser.config.tracks, self.model.sampling
+        if config is None or self.model.planner is None:
+            return None
+        parts: list[Tracks] = []
+        for window in windows(timeline, defaults.window_size, defaults.window_overlap):
+            text = self.read(request, window.prompt, made)
+            known = _known_tracks(timeline, window, made)
+            planned = self._planned(request, self.model.planner, config, window, text, known, made)
+            made.tracks = planned.packed(config, continued=window.history > 0)
+            new = (window.stop - window.start) * config.frames_per_latent
+            parts.append(planned if not parts else planned.last(new))
+        return replace(
+            parts[0],
+            poses=torch.cat([part.poses for part in parts], 1),
+            settings=torch.cat([part.settings for part in parts], 1),
+        )
 
-    def lay_out(self, request: GenerationRequest) -> Timeline:
-        """The timeline of a request."""
+    def lay_out(self, request: GenerationRequest, tracks: Tracks | None = None) -> Timeline:
+        """The timeline of a request from which a video is made of a prompt alone, or along tracks."""
         vae = self.model.vae.config
         padded = padded_num_frames(request.num_frames, vae.temporal_compression)
         height, width = (side // vae.spatial_compression for side in (request.height, request.width))
         shape = (1, vae.latent_channels, vae.num_latent_frames(padded), height, width)
-        return text_to_video(request.prompt, shape)
-
-    def read(self, request: GenerationRequest, timeline: Timeline, seconds: dict[str, float]) -> ReadText:
-        """What the prompts of a timeline say, and what a request wants to be led away from."""
-        with _timed(seconds, "text"), self._precision():
-            encode = self.model.text_encoder.encode
-            return ReadText(
-                encode([span.prompt for span in timeline.prompts]), encode([request.negative_prompt])
+        timeline = text_to_video(request.prompt, shape)
+        if tracks is None:
+            return timeline
+        config = self.model.denoiser.config.tracks
+        if config is None:
+            raise UserError("this model cannot follow tracks; leave them out, or load one that can.")
+        if tracks.poses.shape[1] != padded:
+            raise UserError(
+                f"a video of {request.num_frames} frames needs tracks of {padded}, "
+                f"not of {tracks.poses.shape[1]}."
             )
+        packed = tracks.packed(config)
+        floor = torch.zeros(1, packed.shape[2], packed.shape[3])
+        return replace(timeline, tracks=packed, track_floor=floor)
+
+    @torch.inference_mode()
+    def footage(self, video: Video, prompt: str = "") -> Footage:
+        """A video of somebody else's as latents, with the tracks that are seen in it.
+
+        Its sides must be multiples of what a latent position spans; up to three frames at its end are left
+        out, so that latent frames are full.
+        """
+        vae, config = self.model.vae, self.model.denoiser.config.tracks
+        group = vae.config.temporal_compression
+        kept = video.num_frames - (video.num_frames - 1) % group
+        chunks = np.split(video.frames[:kept], range(1 + 16 * group, kept, 16 * group))
+        parts = vae.encode_chunks(from_pixels(chunk)[None] for chunk in chunks)
+        latents = torch.cat(list(parts), 2)
+        tracks = None
+        if self.model.reader is not None and config is not None:
+            read = self.model.reader.read(latents)
+            tracks = tracks_of(read, config).packed(config)
+        return Footage(latents, tracks, said(prompt, latents.shape[2]), video.fps, frames_per_latent=group)
+
+    def read(self, request: GenerationRequest, prompt: str, made: "_Made") -> ReadText:
+        """What a prompt says, and what a request wants to be led away from."""
+        if prompt not in made.texts:
+            with _timed(made.seconds, "text"), self._precision():
+                encode = self.model.text_encoder.encode
+                made.texts[prompt] = ReadText(encode([prompt]), encode([request.negative_prompt]))
+        return made.texts[prompt]
 
     def plan(
-        self, request: GenerationRequest, timeline: Timeline, text: ReadText, seconds: dict[str, float]
-    ) -> Tracks | None:
-        """What moves where, from a request's prompt and seed; None if the model does not plan."""
+        self, request: GenerationRequest, timeline: Timeline, window: Window, text: ReadText, made: "_Made"
+    ) -> Tensor | None:
+        """Packed tracks (1 n t o) of a window and what it looks back at: known ones, planned ones around
+        them, or None if nothing is known and the model does not plan."""
         planner, config = self.model.planner, self.model.denoiser.config.tracks
-        if planner is None or config is None:
+        if config is None:
             return None
-        defaults = self.model.sampling
-        number = defaults.planner_candidates
-        shape = (number, config.channels, timeline.num_latent_frames, planner.config.named_rows, 1)
+        known = _known_tracks(timeline, window, made)
+        length = window.stop - window.history
+        if known is not None and not known.floor[:, :length].any():
+            return known.packed[:, :, :length]
+        if planner is None:
+            return None
+        tracks = self._planned(request, planner, config, window, text, known, made)
+        packed = tracks.packed(config, continued=window.history > 0)
+        if known is not None:
+            packed = torch.where(known.floor[:, None] == 0, known.packed, packed)
+        return packed[:, :, :length]
+
+    def _planned(
+        self,
+        request: GenerationRequest,
+        planner: Denoiser,
+        config: TrackConfig,
+        window: Window,
+        text: ReadText,
+        known: Known | None,
+        made: "_Made",
+    ) -> Tracks:
+        """The clearest of several plans for all that is in view of a window."""
+        defaults, continued = self.model.sampling, window.history > 0
+        lead = int(continued and (known is None or bool((known.floor[:, 0] > 0).all())))
+        number, aspect = defaults.planner_candidates, request.width / request.height
+        frames, rows = window.horizon - window.history + lead, planner.config.named_rows
         registers = self.model.text_encoder.config.num_registers
         positive, negative = (t.first(registers).repeated(number) for t in (text.positive, text.negative))
-        noise = torch.randn(shape, generator=torch.Generator().manual_seed(request.seed))
-        with _timed(seconds, "plan"), self._precision():
+        generator = torch.Generator().manual_seed((request.seed + window.start) % 2**63)
+        noise = torch.randn((number, config.channels, frames, rows, 1), generator=generator)
+        square = None if known is None else replace(known, packed=stretched(known.packed, config, 1 / aspect))
+        with _timed(made.seconds, "plan"), self._precision():
             tracks = sample_tracks(
                 planner,
                 positive,
@@ -145,54 +272,87 @@ class TextToVideoPipeline:
                 noise,
                 defaults.planner_steps,
                 defaults.planner_guidance_scale,
+                square,
+                continued=continued,
+                lead=lead,
             )
-        clearest = tracks.one(int(tracks.unseen().argmin()))
-        return clearest.spread(request.width / request.height)
+        return tracks.one(int(tracks.unseen().argmin())).spread(aspect)
 
     def sample(
         self,
         request: GenerationRequest,
         timeline: Timeline,
+        window: Window,
         text: ReadText,
-        tracks: Tracks | None,
-        seconds: dict[str, float],
-        progress: OnProgress,
+        tracks: Tensor | None,
+        made: "_Made",
     ) -> Tensor:
-        """Latents (b c t h w) of a timeline, from the request's seed and way of sampling."""
+        """Latents (b c t h w) of a window and what it looks back at."""
         defaults = self.model.sampling
         scale = defaults.guidance_scale if request.guidance_scale is None else request.guidance_scale
         guidance = Guidance(scale=scale, interval=defaults.guidance_interval)
         steps = request.num_inference_steps or defaults.num_inference_steps
-        denoiser, config = self.model.denoiser, self.model.denoiser.config.tracks
-        generator = torch.Generator().manual_seed(request.seed)
-        noise = defaults.temperature * torch.randn(timeline.latents.shape, generator=generator)
-        with _timed(seconds, "denoise"), self._precision():
-            places = None
-            if tracks is not None and config is not None:
-                places = denoiser.prepare(tracks.packed(config), *timeline.latents.shape[3:])
+        denoiser = self.model.denoiser
+        canvas = _canvas(timeline, window, made)
+        generator = torch.Generator().manual_seed((request.seed + window.start) % 2**63)
+        noise = defaults.temperature * torch.randn(canvas.latents.shape, generator=generator)
+        with _timed(made.seconds, "denoise"), self._precision():
+            places = None if tracks is None else denoiser.prepare(tracks, *canvas.latents.shape[3:])
             return multistep(
                 lambda noisy, level: guided_velocity(
                     denoiser, noisy, level, text.positive, text.negative, guidance, places
                 ),
-                timeline,
+                canvas,
                 noise,
                 shifted_sigmas(steps, defaults.shift),
-                lambda done, total: progress("denoise", done, total),
+                lambda done, total: made.progress("denoise", done, total),
             )
 
-    def _check_tracks(self, tracks: Tracks, request: GenerationRequest) -> None:
-        if self.model.denoiser.config.tracks is None:
-            raise UserError("this model cannot follow tracks; leave them out, or load one that can.")
-        needed = padded_num_frames(request.num_frames, self.model.vae.config.temporal_compression)
-        if tracks.poses.shape[1] != needed:
-            raise UserError(
-                f"a video of {request.num_frames} frames needs tracks of {needed}, "
-                f"not of {tracks.poses.shape[1]}."
-            )
+    def _footage(self, latents: Tensor, tracks: Tensor | None, window: Window, fps: float) -> Footage:
+        """What a window has added."""
+        new = None if tracks is None else tracks[:, :, window.start - window.history :]
+        return Footage(latents, new, (), fps, frames_per_latent=self.model.vae.config.temporal_compression)
 
     def _precision(self) -> torch.autocast:
         """Where the networks run: matrix products in the processor's fast type, sums in float32."""
         return torch.autocast("cpu", self.dtype, enabled=self.dtype != torch.float32)
+
+
+def said(prompt: str, num_latent_frames: int) -> tuple[PromptSpan, ...]:
+    """A prompt over a whole clip, if there is one."""
+    return (PromptSpan(prompt, 0, num_latent_frames),) if prompt else ()
+
+
+def _known_tracks(timeline: Timeline, window: Window, made: _Made) -> Known | None:
+    """What is known of the tracks in view of a window: what has been made, and what the timeline knows."""
+    back = window.start - window.history
+    if timeline.tracks is None or timeline.track_floor is None:
+        if made.tracks is None or not back:
+            return None
+        ahead = window.horizon - window.start
+        shape = made.tracks.shape
+        tracks = made.tracks.new_zeros(1, shape[1], ahead, shape[3])
+        floor = made.tracks.new_ones(1, ahead, shape[3])
+    else:
+        tracks = timeline.tracks[:, :, window.start : window.horizon]
+        floor = timeline.track_floor[:, window.start : window.horizon]
+    if back:
+        assert made.tracks is not None  # a window that looks back has one before it
+        tracks = torch.cat([made.tracks[:, :, -back:], tracks], 2)
+        floor = torch.cat([torch.zeros_like(floor[:, :1]).expand(-1, back, -1), floor], 1)
+    return Known(tracks, floor)
+
+
+def _canvas(timeline: Timeline, window: Window, made: _Made) -> Timeline:
+    """The part of a timeline that a window makes, after the latents that it looks back at."""
+    back = window.start - window.history
+    latents = timeline.latents[:, :, window.start : window.stop]
+    floor = timeline.noise_floor[:, window.start : window.stop]
+    if back:
+        assert made.latents is not None
+        latents = torch.cat([made.latents[:, :, -back:], latents], 2)
+        floor = torch.cat([torch.zeros_like(floor[:, :1]).expand(-1, back, -1, -1), floor], 1)
+    return Timeline(latents, floor, ())
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from tenku.checkpoint import Model, load_model
 from tenku.denoiser import Denoiser, DenoiserConfig, Drafter, NoiseExperts
 from tenku.errors import UserError
 from tenku.media import read_video, write_video
-from tenku.pipeline import GenerationRequest, TextToVideoPipeline
+from tenku.pipeline import GenerationRequest, VideoPipeline
 from tenku.recipes import EmbeddedRecipe, embedded, follow, tiny
 from tenku.recipes import run as run_recipe
 from tenku.recipes.embedded import TRACKS, LowNoiseRecipe, clips, pictures, sketches
@@ -96,7 +96,7 @@ def test_the_model_holds_what_made_it(output: Path) -> None:
 
 
 def test_a_sentence_becomes_a_video_file(output: Path, tmp_path: Path) -> None:
-    pipeline = TextToVideoPipeline.from_pretrained(output)
+    pipeline = VideoPipeline.from_pretrained(output)
     request = GenerationRequest(prompt="a red ball falls", num_frames=9, height=32, width=48, seed=3)
     result = pipeline(request)
     assert result.ignored_words == ()

@@ -8,13 +8,13 @@ import torch
 
 from tenku.checkpoint import Model
 from tenku.errors import UserError
-from tenku.pipeline import GenerationRequest, TextToVideoPipeline
+from tenku.pipeline import GenerationRequest, VideoPipeline
 from tenku.timeline import Tracks
 
 
 @pytest.fixture
-def pipeline(tiny_model: Model) -> TextToVideoPipeline:
-    return TextToVideoPipeline(tiny_model)
+def pipeline(tiny_model: Model) -> VideoPipeline:
+    return VideoPipeline(tiny_model)
 
 
 def by_hand(num_frames: int = 5) -> Tracks:
@@ -29,7 +29,7 @@ def by_hand(num_frames: int = 5) -> Tracks:
     return Tracks(poses, looks, torch.ones(1, 2), settings)
 
 
-def planned(pipeline: TextToVideoPipeline, request: GenerationRequest) -> Tracks:
+def planned(pipeline: VideoPipeline, request: GenerationRequest) -> Tracks:
     tracks = pipeline.tracks(request)
     assert tracks is not None
     return tracks
@@ -46,13 +46,13 @@ def ask(
     )
 
 
-def test_a_seed_gives_its_frames(pipeline: TextToVideoPipeline) -> None:
+def test_a_seed_gives_its_frames(pipeline: VideoPipeline) -> None:
     first, again, other = (pipeline(ask(seed=seed)).video.frames for seed in (0, 0, 1))
     assert np.array_equal(first, again)
     assert np.mean(first != other) > 0.3  # much of what random weights paint is as bright as can be
 
 
-def test_the_prompt_is_heeded(pipeline: TextToVideoPipeline) -> None:
+def test_the_prompt_is_heeded(pipeline: VideoPipeline) -> None:
     prompts = ("a red ball falls", "红球", "a red ball falls")
     first, other, led_away = (
         pipeline(ask(prompt, negative_prompt=negative)).video.frames
@@ -63,39 +63,33 @@ def test_the_prompt_is_heeded(pipeline: TextToVideoPipeline) -> None:
 
 
 @pytest.mark.parametrize("num_frames", [1, 5, 32, 33])
-def test_length_and_size_are_those_asked_for(pipeline: TextToVideoPipeline, num_frames: int) -> None:
+def test_length_and_size_are_those_asked_for(pipeline: VideoPipeline, num_frames: int) -> None:
     video = pipeline(ask(num_frames=num_frames, fps=12.0)).video
     assert video.frames.shape == (num_frames, 32, 48, 3)
     assert video.frames.dtype == np.uint8
     assert video.fps == 12
 
 
-def test_what_is_asked_beyond_the_padding_changes_nothing(pipeline: TextToVideoPipeline) -> None:
+def test_what_is_asked_beyond_the_padding_changes_nothing(pipeline: VideoPipeline) -> None:
     shorter, longer = (pipeline(ask(num_frames=frames)).video.frames for frames in (32, 33))
     assert np.array_equal(shorter, longer[:32])
 
 
 @pytest.mark.parametrize("num_frames", [1, 33])
-def test_the_stream_is_the_video(pipeline: TextToVideoPipeline, num_frames: int) -> None:
+def test_the_stream_is_the_video(pipeline: VideoPipeline, num_frames: int) -> None:
     frames = list(pipeline.stream(ask(num_frames=num_frames)))
     assert np.array_equal(np.stack(frames), pipeline(ask(num_frames=num_frames)).video.frames)
 
 
-def test_decoding_in_chunks_is_decoding_at_once(pipeline: TextToVideoPipeline) -> None:
-    request = ask(num_frames=33)
-    video = pipeline(request).video.frames
-    timeline = pipeline.lay_out(request)
-    with torch.inference_mode():
-        text = pipeline.read(request, timeline, {})
-        tracks = pipeline.plan(request, timeline, text, {})
-        latents = pipeline.sample(request, timeline, text, tracks, {}, lambda stage, done, total: None)
-        with torch.autocast("cpu", pipeline.dtype, enabled=pipeline.dtype != torch.float32):
-            whole = pipeline.model.vae.decode(latents)
+def test_decoding_in_chunks_is_decoding_at_once(pipeline: VideoPipeline) -> None:
+    result = pipeline(ask(num_frames=33))
+    with torch.inference_mode(), torch.autocast("cpu", pipeline.dtype, pipeline.dtype != torch.float32):
+        whole = pipeline.model.vae.decode(result.footage.latents)
     pixels = ((whole[0].float().permute(1, 2, 3, 0) + 1) * 127.5).numpy()
-    assert np.abs(pixels - video).max() < (0.51 if pipeline.dtype == torch.float32 else 3)
+    assert np.abs(pixels - result.video.frames).max() < (0.51 if pipeline.dtype == torch.float32 else 3)
 
 
-def test_steps_and_guidance_are_the_model_s_unless_asked(pipeline: TextToVideoPipeline) -> None:
+def test_steps_and_guidance_are_the_model_s_unless_asked(pipeline: VideoPipeline) -> None:
     plain = pipeline(ask()).video.frames
     defaults = pipeline.model.sampling
     said = ask(num_inference_steps=defaults.num_inference_steps, guidance_scale=defaults.guidance_scale)
@@ -104,7 +98,7 @@ def test_steps_and_guidance_are_the_model_s_unless_asked(pipeline: TextToVideoPi
     assert not np.array_equal(pipeline(ask(guidance_scale=0.0)).video.frames, plain)
 
 
-def test_a_plan_lasts_as_long_as_the_video(pipeline: TextToVideoPipeline) -> None:
+def test_a_plan_lasts_as_long_as_the_video(pipeline: VideoPipeline) -> None:
     for num_frames, padded in ((1, 1), (5, 5), (32, 33), (33, 33)):
         tracks = planned(pipeline, ask(num_frames=num_frames))
         assert tracks.poses.shape == (1, padded, 2, 11)
@@ -114,7 +108,7 @@ def test_a_plan_lasts_as_long_as_the_video(pipeline: TextToVideoPipeline) -> Non
         assert set(tracks.present.flatten().tolist()) <= {0.0, 1.0}
 
 
-def test_a_plan_is_of_its_prompt_and_seed(pipeline: TextToVideoPipeline) -> None:
+def test_a_plan_is_of_its_prompt_and_seed(pipeline: VideoPipeline) -> None:
     request = ask(num_frames=9)
     first, again = planned(pipeline, request), planned(pipeline, request)
     assert first.present.any()
@@ -134,7 +128,7 @@ def test_a_plan_is_of_its_prompt_and_seed(pipeline: TextToVideoPipeline) -> None
 def test_a_plan_is_led_towards_its_text(tiny_model: Model) -> None:
     found = [
         planned(
-            TextToVideoPipeline(
+            VideoPipeline(
                 replace(
                     tiny_model,
                     sampling=replace(tiny_model.sampling, planner_guidance_scale=scale, planner_candidates=1),
@@ -148,7 +142,7 @@ def test_a_plan_is_led_towards_its_text(tiny_model: Model) -> None:
     assert not torch.allclose(found[0].settings, found[2].settings, atol=1e-3)
 
 
-def test_the_video_follows_the_plan(pipeline: TextToVideoPipeline) -> None:
+def test_the_video_follows_the_plan(pipeline: VideoPipeline) -> None:
     request = ask(num_frames=9)
     frames = pipeline(request).video.frames
     tracks = planned(pipeline, request)
@@ -156,7 +150,7 @@ def test_the_video_follows_the_plan(pipeline: TextToVideoPipeline) -> None:
     assert not np.array_equal(pipeline(request, tracks=tracks.mirrored()).video.frames, frames)
 
 
-def test_given_tracks_are_followed_rather_than_planned(pipeline: TextToVideoPipeline) -> None:
+def test_given_tracks_are_followed_rather_than_planned(pipeline: VideoPipeline) -> None:
     result = pipeline(ask(), tracks=by_hand())
     assert list(result.seconds_by_stage) == ["text", "denoise", "decode"]
     assert not np.array_equal(result.video.frames, pipeline(ask()).video.frames)
@@ -164,7 +158,7 @@ def test_given_tracks_are_followed_rather_than_planned(pipeline: TextToVideoPipe
     assert np.array_equal(np.stack(list(pipeline.stream(ask(), tracks=by_hand()))), result.video.frames)
 
 
-def test_what_surrounds_the_objects_is_followed_too(pipeline: TextToVideoPipeline) -> None:
+def test_what_surrounds_the_objects_is_followed_too(pipeline: VideoPipeline) -> None:
     frames = pipeline(ask(), tracks=by_hand()).video.frames
     for number in (0, 2, 5, 8, 20):
         tracks = by_hand()
@@ -173,26 +167,26 @@ def test_what_surrounds_the_objects_is_followed_too(pipeline: TextToVideoPipelin
 
 
 def test_a_model_without_a_planner_follows_given_tracks(tiny_model: Model) -> None:
-    pipeline = TextToVideoPipeline(replace(tiny_model, planner=None))
+    pipeline = VideoPipeline(replace(tiny_model, planner=None))
     unplanned = pipeline(ask())
     assert list(unplanned.seconds_by_stage) == ["text", "denoise", "decode"]
     assert not np.array_equal(pipeline(ask(), tracks=by_hand()).video.frames, unplanned.video.frames)
 
 
 def test_a_model_that_knows_no_tracks_places_things_itself(planless_model: Model) -> None:
-    pipeline = TextToVideoPipeline(planless_model)
+    pipeline = VideoPipeline(planless_model)
     first, again, other = (pipeline(ask(seed=seed)).video.frames for seed in (0, 0, 1))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 
 
-def test_words_that_it_does_not_know_are_named(pipeline: TextToVideoPipeline) -> None:
+def test_words_that_it_does_not_know_are_named(pipeline: VideoPipeline) -> None:
     result = pipeline(ask("a red zebra falls, красный", num_frames=1))
     assert result.ignored_words == ("zebra", "красный")
     assert pipeline(ask(num_frames=1)).ignored_words == ()
 
 
-def test_words_beyond_what_it_reads_are_counted(pipeline: TextToVideoPipeline) -> None:
+def test_words_beyond_what_it_reads_are_counted(pipeline: VideoPipeline) -> None:
     length = pipeline.model.text_encoder.config.max_tokens
     results = [
         pipeline(ask("ball " * words + "falls", num_frames=1)) for words in (length - 1, length, length + 1)
@@ -202,7 +196,7 @@ def test_words_beyond_what_it_reads_are_counted(pipeline: TextToVideoPipeline) -
     assert np.array_equal(results[1].video.frames, results[2].video.frames)
 
 
-def test_progress_rises_to_the_end_of_each_stage(pipeline: TextToVideoPipeline) -> None:
+def test_progress_rises_to_the_end_of_each_stage(pipeline: VideoPipeline) -> None:
     told: list[tuple[str, int, int]] = []
     result = pipeline(ask(num_frames=33), on_progress=lambda *step: told.append(step))
     assert [(done, total) for stage, done, total in told if stage == "denoise"] == [(1, 2), (2, 2)]
@@ -213,7 +207,7 @@ def test_progress_rises_to_the_end_of_each_stage(pipeline: TextToVideoPipeline) 
     assert all(seconds > 0 for seconds in result.seconds_by_stage.values())
 
 
-def test_the_seconds_are_not_those_of_who_reads_the_stream(pipeline: TextToVideoPipeline) -> None:
+def test_the_seconds_are_not_those_of_who_reads_the_stream(pipeline: VideoPipeline) -> None:
     seconds: dict[str, float] = {}
     stream = pipeline.stream(ask(num_frames=33), seconds_by_stage=seconds)
     next(stream)
@@ -228,11 +222,11 @@ def test_the_seconds_are_not_those_of_who_reads_the_stream(pipeline: TextToVideo
 
 def test_a_model_that_is_none(tmp_path: object) -> None:
     with pytest.raises(UserError, match="there is no model"):
-        TextToVideoPipeline.from_pretrained(f"{tmp_path}/nothing")
+        VideoPipeline.from_pretrained(f"{tmp_path}/nothing")
 
 
 def test_planned_tracks_can_be_changed_and_given_back(tiny_model: Model) -> None:
-    pipeline = TextToVideoPipeline(tiny_model)
+    pipeline = VideoPipeline(tiny_model)
     request = GenerationRequest(prompt="a red ball falls", num_frames=5, height=32, width=32)
     tracks = pipeline.tracks(request)
     assert tracks is not None
@@ -245,16 +239,16 @@ def test_planned_tracks_can_be_changed_and_given_back(tiny_model: Model) -> None
 
 
 def test_tracks_that_cannot_be_followed(tiny_model: Model) -> None:
-    pipeline = TextToVideoPipeline(tiny_model)
+    pipeline = VideoPipeline(tiny_model)
     request = GenerationRequest(prompt="a red ball falls", num_frames=4, height=32, width=32)
     tracks = pipeline.tracks(replace(request, num_frames=9))
     with pytest.raises(UserError, match="4 frames needs tracks of 5, not of 9"):
         pipeline(request, tracks=tracks)
 
 
-def test_at_temperature_zero_only_the_plan_is_chance(pipeline: TextToVideoPipeline) -> None:
+def test_at_temperature_zero_only_the_plan_is_chance(pipeline: VideoPipeline) -> None:
     request, tracks = ask(), by_hand()
-    cold = TextToVideoPipeline(
+    cold = VideoPipeline(
         replace(pipeline.model, sampling=replace(pipeline.model.sampling, temperature=0.0))
     )
     frames = [cold(replace(request, seed=seed), tracks=tracks).video.frames for seed in (0, 1)]
@@ -262,10 +256,10 @@ def test_at_temperature_zero_only_the_plan_is_chance(pipeline: TextToVideoPipeli
     assert not np.array_equal(pipeline(request, tracks=tracks).video.frames, frames[0])
 
 
-def test_of_several_plans_the_clearest_is_followed(pipeline: TextToVideoPipeline) -> None:
+def test_of_several_plans_the_clearest_is_followed(pipeline: VideoPipeline) -> None:
     """The more plans there are to choose from, the better things are seen."""
     few, many = (
-        TextToVideoPipeline(
+        VideoPipeline(
             replace(pipeline.model, sampling=replace(pipeline.model.sampling, planner_candidates=number))
         )
         for number in (1, 8)

@@ -29,7 +29,8 @@ class SamplingDefaults:
 
     `temperature` is the size of the noise that a video starts from: below 1 there is less variety and less
     that goes wrong (Kingma and Dhariwal, arXiv 1807.03039, section 6). Of `planner_candidates` plans that one
-    is followed in which things are seen best.
+    is followed in which things are seen best. A long timeline is made in windows of `window_size` latent
+    frames, of which the first `window_overlap` are those before.
     """
 
     num_inference_steps: int = 12
@@ -40,6 +41,8 @@ class SamplingDefaults:
     planner_steps: int = 16
     planner_guidance_scale: float = 2.5
     planner_candidates: int = 4
+    window_size: int = 17
+    window_overlap: int = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,9 +68,9 @@ def _run(model: str, jobs: list[tuple[GenerationRequest, Path]], as_json: bool) 
     start = time.perf_counter()
     with spinner("loading the model"):
         from tenku.media import PICTURE_SUFFIXES, write_picture, write_video
-        from tenku.pipeline import TextToVideoPipeline
+        from tenku.pipeline import VideoPipeline
 
-        pipeline = TextToVideoPipeline.from_pretrained(model)
+        pipeline = VideoPipeline.from_pretrained(model)
     loading = time.perf_counter() - start
     for index, (request, place) in enumerate(jobs):
         with show_stages() as on_progress:

@@ -20,7 +20,7 @@ from tenku.evaluation.judge import Judge, load_judge
 from tenku.evaluation.parsing import ParsedVideo, parse_video
 from tenku.evaluation.report import Report, Row
 from tenku.evaluation.scoring import MEASURES, Check, score
-from tenku.pipeline import TextToVideoPipeline
+from tenku.pipeline import VideoPipeline
 from tenku.timeline import GenerationRequest
 from tenku.worlds import SceneDescription, WorldConfig, simulate_clip
 from tenku.worlds.captions import plain_prompt
@@ -66,7 +66,7 @@ def evaluate_prompts(model: str, n: int, seed: int) -> Report:
     """Score videos of n descriptions, half of them with held-out pairs, each told in both languages."""
     started = time.perf_counter()
     judge = load_judge()
-    pipeline = TextToVideoPipeline.from_pretrained(model)
+    pipeline = VideoPipeline.from_pretrained(model)
     scored = list(_score_cases(draw_cases(n, seed), pipeline, judge))
     return Report(
         suite="prompts",
@@ -122,7 +122,7 @@ def world_of(pairs: Pairs) -> WorldConfig:
     return WorldConfig(pairs=pairs, object_counts=OBJECT_COUNTS, cut_probability=0.0)
 
 
-def generate(pipeline: TextToVideoPipeline, case: Case, language: Language) -> Frames:
+def generate(pipeline: VideoPipeline, case: Case, language: Language) -> Frames:
     """Frames (t h w 3) of a case's prompt."""
     request = GenerationRequest(
         prompt=plain_prompt(case.description, language),
@@ -135,7 +135,7 @@ def generate(pipeline: TextToVideoPipeline, case: Case, language: Language) -> F
     return pipeline(request).video.frames
 
 
-def _score_cases(cases: Iterable[Case], pipeline: TextToVideoPipeline, judge: Judge) -> Iterator[_Scored]:
+def _score_cases(cases: Iterable[Case], pipeline: VideoPipeline, judge: Judge) -> Iterator[_Scored]:
     previous: dict[Pairs, ParsedVideo] = {}
     for case in cases:
         for language in LANGUAGES:

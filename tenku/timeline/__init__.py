@@ -3,28 +3,45 @@
 What needs torch is imported when it is asked for: a request is checked before anything heavy is loaded.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tenku.timeline.request import GenerationRequest, frames_in, padded_num_frames
 
 if TYPE_CHECKING:
+    from tenku.timeline.footage import Footage
+    from tenku.timeline.plans import Known
     from tenku.timeline.timeline import PromptSpan, Timeline, text_to_video
-    from tenku.timeline.tracks import Tracks
+    from tenku.timeline.tracks import Tracks, stretched, tracks_of
+    from tenku.timeline.window import Window, windows
 
 __all__ = [
+    "Footage",
     "GenerationRequest",
+    "Known",
     "PromptSpan",
     "Timeline",
     "Tracks",
+    "Window",
     "frames_in",
     "padded_num_frames",
+    "stretched",
     "text_to_video",
+    "tracks_of",
+    "windows",
 ]
+
+_MODULES = {
+    "footage": ("Footage",),
+    "plans": ("Known",),
+    "timeline": ("PromptSpan", "Timeline", "text_to_video"),
+    "tracks": ("Tracks", "stretched", "tracks_of"),
+    "window": ("Window", "windows"),
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from tenku.timeline import timeline, tracks
-
-    return getattr(tracks if name == "Tracks" else timeline, name)
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

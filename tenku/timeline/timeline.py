@@ -2,7 +2,8 @@
 
 Every task is a timeline. The noise floor of a position is the highest noise level it is ever given: 0 keeps
 the known latent exactly, 1 generates freely, between edits with that much freedom. At global level `sigma`
-a position with floor f stands at min(sigma, f), so one sampler call serves all tasks.
+a position with floor f stands at min(sigma, f), so one sampler call serves all tasks. What moves where may be
+known as well, as tracks with a floor of their own: they are planned before anything is painted.
 """
 
 from dataclasses import dataclass
@@ -25,12 +26,16 @@ class Timeline:
     """Known latents (b c t h w), noise floor (b t h w) in 0–1, and prompts, the same for the whole batch.
 
     A floor that is the same all over each frame may be (b t 1 1), which saves the denoiser a quarter of its
-    work. What does not fit together is a ValueError.
+    work. Known tracks are packed (b n t o), with a floor (b t o) for each row. At each of the latent frames
+    `cuts` a new shot begins. What does not fit together is a ValueError.
     """
 
     latents: Tensor
     noise_floor: Tensor
     prompts: tuple[PromptSpan, ...]
+    tracks: Tensor | None = None
+    track_floor: Tensor | None = None
+    cuts: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         b, _, t, h, w = self.latents.shape
@@ -39,8 +44,17 @@ class Timeline:
                 f"the noise floor must have shape {(b, t, h, w)} or {(b, t, 1, 1)}, "
                 f"not {tuple(self.noise_floor.shape)}"
             )
-        if not ((self.noise_floor >= 0) & (self.noise_floor <= 1)).all():
+        floors = [self.noise_floor]
+        if self.tracks is not None:
+            if self.tracks.ndim != 4 or self.tracks.shape[::2] != (b, t):
+                raise ValueError(f"tracks must be packed for {t} latent frames, not {self.tracks.shape}")
+            if self.track_floor is None or self.track_floor.shape != (b, t, self.tracks.shape[3]):
+                raise ValueError("known tracks need a floor for each of their rows in each latent frame")
+            floors.append(self.track_floor)
+        if not all(((floor >= 0) & (floor <= 1)).all() for floor in floors):
             raise ValueError("the noise floor must lie between 0 (keep) and 1 (generate)")
+        if any(not 0 < cut < t for cut in self.cuts) or list(self.cuts) != sorted(set(self.cuts)):
+            raise ValueError(f"cuts {self.cuts} do not lie in order inside a timeline of {t} frames")
         for span in self.prompts:
             if not 0 <= span.start < span.stop <= t:
                 raise ValueError(
@@ -62,6 +76,13 @@ class Timeline:
 
 
 def text_to_video(prompt: str, shape: tuple[int, int, int, int, int]) -> Timeline:
-    """Nothing is known; one latent frame makes a picture. `shape` is (b c t h w)."""
+    """Nothing is known; one latent frame makes a picture. `shape` is (b c t h w).
+
+    The latents share one zero, whatever their length.
+    """
     b, _, t, _, _ = shape
-    return Timeline(torch.zeros(shape), torch.ones(b, t, 1, 1), (PromptSpan(prompt, 0, t),))
+    return Timeline(
+        torch.zeros(1, 1, 1, 1, 1).expand(shape),
+        torch.ones(1, 1, 1, 1).expand(b, t, 1, 1),
+        (PromptSpan(prompt, 0, t),),
+    )

@@ -13,13 +13,9 @@ from tenku.denoiser import (
     NUM_FLOORS,
     POSE_SIZE,
     SETTING_SIZE,
-    TYPICAL_CAMERA,
     TrackConfig,
     unpack,
 )
-
-# The middle of the parabola nearest to seven values, as their weighted sum.
-_PARABOLA = tuple(weight / 21 for weight in (-2, 3, 6, 7, 6, 3, -2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +48,15 @@ class Tracks:
         """Boxes (b f o 5), which share the poses' memory."""
         return self.poses[..., :BOX_SIZE]
 
-    def packed(self, config: TrackConfig) -> Tensor:
-        """One column a latent frame, (b c t o), as the denoiser takes them; the first frame stands alone.
+    def packed(self, config: TrackConfig, *, continued: bool = False) -> Tensor:
+        """One column a latent frame, (b c t o), as the denoiser takes them.
 
-        So many objects as the configuration has room for: in each latent frame, the first of those that are
-        in its shot. The last row is the setting.
+        The first frame stands alone, unless these tracks are `continued` from others. Objects keep their
+        rows; where there are more than the configuration has room for, each latent frame takes the first of
+        those that are in its shot. The last row is the setting.
         """
         frames = config.frames_per_latent
-        poses = _by_latent_frame(self.poses, frames)
+        poses = _by_latent_frame(self.poses, frames, continued)
         t = poses.shape[1]
         in_time = poses[:, :, -1, :, 2] > 0  # has a width in the last frame: not in another shot
         present = in_time * self.present.to(poses.dtype)[:, None]  # b t o
@@ -67,12 +64,11 @@ class Tracks:
         rows = [present[..., None], looks, rearrange(poses, "b t f o n -> b t o (f n)")]
         things = torch.cat(rows, -1) * present[..., None]
         things = pad(things, (0, config.channels - things.shape[-1], 0, config.max_objects))
-        order = present.argsort(dim=-1, descending=True, stable=True)
-        places = torch.arange(things.shape[2], device=order.device).expand(*order.shape[:2], -1).clone()
-        places[..., : order.shape[-1]] = order
-        places = places[..., : config.max_objects, None].expand(-1, -1, -1, config.channels)
-        things = things.gather(2, places)
-        settings = _by_latent_frame(self.settings, frames)
+        if present.shape[-1] > config.max_objects:
+            order = present.argsort(dim=-1, descending=True, stable=True)[..., : config.max_objects]
+            things = things.gather(2, order[..., None].expand(-1, -1, -1, config.channels))
+        things = things[:, :, : config.max_objects]
+        settings = _by_latent_frame(self.settings, frames, continued)
         surroundings, cameras = settings[:, :, -1, CAMERA_SIZE:], settings[..., :CAMERA_SIZE].flatten(2)
         around = torch.cat([torch.ones_like(surroundings[..., :1]), surroundings, cameras], -1)
         around = pad(around, (0, config.channels - around.shape[-1]))
@@ -99,22 +95,9 @@ class Tracks:
         chosen = slice(index, index + 1)
         return Tracks(self.poses[chosen], self.looks[chosen], self.present[chosen], self.settings[chosen])
 
-    def smoothed(self) -> "Tracks":
-        """The same with poses that follow the parabola nearest to those of three frames before and after.
-
-        Savitzky and Golay, Analytical Chemistry 36 (1964). Axes stay unit vectors. Fewer than seven frames
-        stay as they are.
-        """
-        if self.poses.shape[1] < len(_PARABOLA):
-            return self
-        reach = len(_PARABOLA) // 2
-        poses = self.poses
-        before = 2 * poses[:, :1] - poses[:, 1 : 1 + reach].flip(1)  # as if motion went on evenly
-        after = 2 * poses[:, -1:] - poses[:, -1 - reach : -1].flip(1)
-        wide = torch.cat([before, poses, after], 1).unfold(1, len(_PARABOLA), 1)
-        # Not as a product of matrices, which autocast would round.
-        smooth = (wide * poses.new_tensor(_PARABOLA)).sum(-1)
-        return Tracks(_with_unit_axes(smooth), self.looks, self.present, self.settings)
+    def last(self, num_frames: int) -> "Tracks":
+        """Its last frames."""
+        return replace(self, poses=self.poses[:, -num_frames:], settings=self.settings[:, -num_frames:])
 
     def mirrored(self, chosen: Tensor | None = None) -> "Tracks":
         """The same seen in a mirror, or only those of the batch that are chosen (b).
@@ -143,56 +126,45 @@ class Tracks:
         return Tracks(self.poses * stretch, self.looks, self.present, self.settings)
 
 
-def _by_latent_frame(values: Tensor, frames: int) -> Tensor:
-    """(b f …) → (b t frames …): the first frame fills a latent frame alone."""
+def stretched(packed: Tensor, config: TrackConfig, aspect: float) -> Tensor:
+    """Packed tracks (b c t o) laid out in a picture of another shape, as `Tracks.spread` does it."""
+    factor = torch.ones(packed.shape[1], packed.shape[3])
+    places = 1 + config.look_channels + POSE_SIZE * torch.arange(config.frames_per_latent)
+    factor[places, :-1], factor[places + 1, :-1] = max(aspect, 1.0), max(1 / aspect, 1.0)
+    return packed * factor[:, None]
+
+
+def _by_latent_frame(values: Tensor, frames: int, continued: bool) -> Tensor:
+    """(b f …) → (b t frames …): the first frame fills a latent frame alone, unless all are full."""
+    if continued:
+        return rearrange(values, "b (t n) ... -> b t n ...", n=frames)
     first = values[:, :1].expand(-1, frames, *values.shape[2:])
     return rearrange(torch.cat([first, values[:, 1:]], 1), "b (t n) ... -> b t n ...", n=frames)
 
 
-def _by_frame(values: Tensor) -> Tensor:
+def _by_frame(values: Tensor, continued: bool) -> Tensor:
     """The inverse of `_by_latent_frame`, the first frame being the mean of those that stand for it."""
+    if continued:
+        return values.flatten(1, 2)
     return torch.cat([values[:, 0].mean(1, keepdim=True), values[:, 1:].flatten(1, 2)], 1)
 
 
-# A planner's latents have about unit spread, but numbers that decide what there is are twice as large as
-# places, so that sampling settles them first.
-_EMPHASIS = 2.0
-
-
-def plan_latents(packed: Tensor, config: TrackConfig) -> Tensor:
-    """Packed tracks (b c t o) as a planner's latents (b c t o 1): a picture with an object a row."""
-    scale, offset = _spread(config, packed)
-    return ((packed - offset) * scale)[..., None]
-
-
-def packed_of_plan(latents: Tensor, config: TrackConfig) -> Tensor:
-    """The inverse of `plan_latents`."""
-    scale, offset = _spread(config, latents)
-    return latents[..., 0] / scale + offset
-
-
-def tracks_of_plan(latents: Tensor, config: TrackConfig) -> Tracks:
-    """The tracks nearest to a planner's latents, along which the camera glides evenly."""
-    tracks = tracks_of(packed_of_plan(latents, config), config)
-    return replace(tracks, settings=_gliding(tracks.settings))
-
-
-def tracks_of(packed: Tensor, config: TrackConfig) -> Tracks:
+def tracks_of(packed: Tensor, config: TrackConfig, *, continued: bool = False) -> Tracks:
     """The tracks nearest to packed ones (b c t o) that hold chances: an object is there or not, each
     attribute has one value, and axes are unit vectors."""
     plan = unpack(packed, config)
     there = (plan.present.mean(1) > 0.5).to(packed.dtype)  # b o
     attributes = torch.split(plan.looks.mean(1), list(config.look_sizes), dim=-1)
     chosen = torch.cat([_likeliest(part) for part in attributes], -1)
-    poses = _with_unit_axes(_by_frame(plan.poses.transpose(2, 3)))  # b f o 11
-    cameras = _by_frame(plan.cameras)
+    poses = with_unit_axes(_by_frame(plan.poses.transpose(2, 3), continued))  # b f o 11
+    cameras = _by_frame(plan.cameras, continued)
     surroundings = plan.surroundings.mean(1)
     surroundings = torch.cat([_likeliest(surroundings[:, :NUM_FLOORS]), surroundings[:, NUM_FLOORS:]], -1)
     settings = torch.cat([cameras, repeat(surroundings, "b c -> b f c", f=cameras.shape[1])], -1)
     return Tracks(poses * there[:, None, :, None], chosen * there[..., None], there, settings)
 
 
-def _with_unit_axes(poses: Tensor) -> Tensor:
+def with_unit_axes(poses: Tensor) -> Tensor:
     """Poses (… 11) with axes of unit length at right angles; of what is not there they stay zero."""
     own = normalize(poses[..., 5:8], dim=-1)
     across = poses[..., 8:11] - (poses[..., 8:11] * own).sum(-1, keepdim=True) * own
@@ -201,52 +173,3 @@ def _with_unit_axes(poses: Tensor) -> Tensor:
 
 def _likeliest(values: Tensor) -> Tensor:
     return one_hot(values.argmax(-1), values.shape[-1]).to(values.dtype)
-
-
-def _gliding(settings: Tensor) -> Tensor:
-    """Settings (b f 21) whose camera turns and travels at the one speed nearest to its own, under a lamp that
-    stays."""
-    cameras, surroundings = torch.split(settings, [CAMERA_SIZE, SETTING_SIZE - CAMERA_SIZE], -1)
-    sin, cos, elevation, distance, height, right, ahead, up = cameras.unbind(-1)
-    azimuth = _straight(_unwrapped(torch.atan2(sin, cos)))
-    lamp = torch.atan2(right, ahead)  # clockwise from where the camera looks
-    lamp = _unwrapped(lamp) - azimuth
-    lamp = lamp.mean(1, keepdim=True) + azimuth
-    level = torch.stack([right, ahead], -1).norm(dim=-1).mean(1, keepdim=True)
-    steady = [part.mean(1, keepdim=True).expand_as(sin) for part in (elevation, height, up)]
-    glide = torch.stack(
-        [
-            *(azimuth.sin(), azimuth.cos(), steady[0], _straight(distance), steady[1]),
-            *(level * lamp.sin(), level * lamp.cos(), steady[2]),
-        ],
-        -1,
-    )
-    return torch.cat([glide, surroundings], -1)
-
-
-def _unwrapped(angles: Tensor) -> Tensor:
-    """Angles (b f) without jumps."""
-    steps = torch.remainder(angles.diff(dim=1) + torch.pi, 2 * torch.pi) - torch.pi
-    return torch.cat([angles[:, :1], angles[:, :1] + steps.cumsum(1)], 1)
-
-
-def _straight(values: Tensor) -> Tensor:
-    """The straight line through values (b f), by least squares."""
-    mean = values.mean(1, keepdim=True)
-    time = torch.arange(values.shape[1], dtype=values.dtype) - (values.shape[1] - 1) / 2
-    slope = (values * time).sum(1, keepdim=True) / time.square().sum().clamp_min(1e-6)
-    return mean + slope * time
-
-
-def _spread(config: TrackConfig, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Scale and offset (c 1 o) between packed tracks and a planner's latents."""
-    rows = config.max_objects + 1
-    scale, offset = (torch.full((config.channels, rows), value) for value in (1.0, 0.0))
-    scale[: 1 + config.look_channels, :-1] = _EMPHASIS
-    scale[: 1 + NUM_FLOORS, -1] = _EMPHASIS
-    first_camera = 1 + SETTING_SIZE - CAMERA_SIZE
-    for number, (middle, width) in TYPICAL_CAMERA.items():
-        for frame in range(config.frames_per_latent):
-            place = first_camera + frame * CAMERA_SIZE + number
-            offset[place, -1], scale[place, -1] = middle, 1 / width
-    return scale[:, None].to(like.device), offset[:, None].to(like.device)

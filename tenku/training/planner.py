@@ -15,7 +15,7 @@ from tenku.media import contact_sheet, write_picture
 from tenku.sampling import sample_tracks
 from tenku.text import TextConditioning, TextEncoder
 from tenku.timeline import Tracks
-from tenku.timeline.tracks import plan_latents
+from tenku.timeline.plans import plan_latents
 from tenku.training.drawing import draw_tracks
 from tenku.training.flow_step import compiled_denoiser, guess, inner_matrix
 from tenku.training.text import write_caption

@@ -18,7 +18,6 @@ from tenku.data.tracks import (
 )
 from tenku.denoiser import TrackConfig
 from tenku.denoiser import tracks as denoiser_tracks
-from tenku.timeline import tracks as timeline_tracks
 from tenku.worlds import ObjectDescription, SceneDescription, WorldConfig, simulate_clip
 from tenku.worlds import tracks as world_tracks
 from tenku.worlds.tracks import POSE_SIZE, SETTING_SIZE
@@ -152,7 +151,7 @@ def test_the_world_and_the_denoiser_mean_the_same_numbers() -> None:
         assert getattr(denoiser_tracks, name) == getattr(world_tracks, name)
     assert len(world_tracks.SURROUNDINGS) == denoiser_tracks.SURROUNDINGS_SIZE
     assert world_tracks.SURROUNDINGS[denoiser_tracks._SCALE] == "scale"
-    assert world_tracks.SURROUNDINGS[: timeline_tracks._NUM_FLOORS] == FLOORS
+    assert world_tracks.SURROUNDINGS[: denoiser_tracks.NUM_FLOORS] == FLOORS
     default, config = TrackConfig(look_sizes=LOOK_SIZES, frames_per_latent=4), track_config(4)
     assert replace(config, tan_half_view=default.tan_half_view) == default
     assert config.tan_half_view == pytest.approx(default.tan_half_view, abs=1e-5)

@@ -9,7 +9,7 @@ from torch.nn.functional import normalize
 
 from tenku.denoiser import BOX_SIZE, CAMERA_SIZE, POSE_SIZE, TrackConfig, unpack
 from tenku.timeline import Tracks
-from tenku.timeline.tracks import plan_latents, tracks_of_plan
+from tenku.timeline.plans import plan_latents, smoothed, tracks_of_plan
 from tenku.worlds import Truth, WorldConfig, simulate_clip
 from tenku.worlds.camera import CameraPath
 from tenku.worlds.physics import Trajectory
@@ -143,13 +143,14 @@ def test_what_is_not_there_packs_to_nothing() -> None:
     assert not packed[1, :, :, 2:4].any()
 
 
-def test_what_is_there_moves_up() -> None:
+def test_objects_keep_their_rows() -> None:
     tracks, present = some_tracks(), torch.tensor([[0.0, 1, 1], [0, 1, 0]])
     packed = Tracks(tracks.poses, tracks.looks, present, tracks.settings).packed(CONFIG)
     everything = tracks.packed(CONFIG)
-    assert torch.equal(packed[0, :, :, :2], everything[0, :, :, 1:3])
-    assert torch.equal(packed[1, :, :, 0], everything[1, :, :, 1])
-    assert packed[:, 0, 0].tolist() == [[1, 1, 0, 0, 1], [1, 0, 0, 0, 1]]
+    assert torch.equal(packed[0, :, :, 1:3], everything[0, :, :, 1:3])
+    assert torch.equal(packed[1, :, :, 1], everything[1, :, :, 1])
+    assert packed[:, 0, 0].tolist() == [[0, 1, 1, 0, 1], [0, 1, 0, 0, 1]]
+    assert not packed[0, :, :, 0].any()
 
 
 def two_shots(of_each: int = 4) -> Tracks:
@@ -187,9 +188,9 @@ def test_what_is_in_another_shot_is_not_there() -> None:
     tracks = some_tracks(9)
     tracks.poses[0, 5:, 1] = 0  # the second object leaves with a cut on frame 5, where a latent frame begins
     packed = tracks.packed(CONFIG)
-    assert packed[0, 0].tolist() == [[1, 1, 1, 0, 1], [1, 1, 1, 0, 1], [1, 1, 0, 0, 1]]
-    assert torch.equal(packed[0, 6:, 2, 1], tracks.poses[0, 5:, 2].flatten())
-    assert not packed[0, :, 2, 2:4].any()
+    assert packed[0, 0].tolist() == [[1, 1, 1, 0, 1], [1, 1, 1, 0, 1], [1, 0, 1, 0, 1]]
+    assert torch.equal(packed[0, 6:, 2, 2], tracks.poses[0, 5:, 2].flatten())
+    assert not packed[0, :, 2, [1, 3]].any()
 
 
 def bend(values: Tensor) -> float:
@@ -387,18 +388,18 @@ def test_smoothing_keeps_parabolas_and_takes_noise_away() -> None:
     poses *= tracks.present[:, None, :, None]
     thrown = replace(tracks, poses=poses)
     inside = slice(3, -3)  # at its ends motion goes on evenly
-    assert torch.allclose(thrown.smoothed().poses[:, inside], poses[:, inside], atol=1e-5)
+    assert torch.allclose(smoothed(thrown).poses[:, inside], poses[:, inside], atol=1e-5)
     noise = 0.05 * torch.randn(poses.shape, generator=torch.Generator().manual_seed(0))
     noisy = replace(tracks, poses=poses + noise * (poses != 0))
-    left = (noisy.smoothed().poses - poses)[:, inside, ..., :BOX_SIZE].std()
+    left = (smoothed(noisy).poses - poses)[:, inside, ..., :BOX_SIZE].std()
     assert left < 0.65 * (noisy.poses - poses)[:, inside, ..., :BOX_SIZE].std()
 
 
 def test_smoothing_is_exact_under_autocast_and_leaves_what_is_not_there() -> None:
     tracks = some_tracks(33)
-    smooth = tracks.smoothed()
+    smooth = smoothed(tracks)
     with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(tracks.smoothed().poses, smooth.poses)
+        assert torch.equal(smoothed(tracks).poses, smooth.poses)
     there = smooth.poses[0]
     assert torch.allclose(there[..., 5:8].norm(dim=-1), torch.ones(33, 3), atol=1e-5)
     assert torch.allclose((there[..., 5:8] * there[..., 8:]).sum(-1), torch.zeros(33, 3), atol=1e-5)
@@ -407,7 +408,7 @@ def test_smoothing_is_exact_under_autocast_and_leaves_what_is_not_there() -> Non
 
 
 def test_few_frames_are_not_smoothed() -> None:
-    assert same(some_tracks(5).smoothed(), some_tracks(5))
+    assert same(smoothed(some_tracks(5)), some_tracks(5))
 
 
 def test_unseen_is_what_lies_behind_something_nearer() -> None:
