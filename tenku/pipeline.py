@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
-from typing import Self, TypeAlias
+from typing import Self, TypeAlias, TypedDict
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from tenku.timeline import (
     GenerationRequest,
     Known,
     PromptSpan,
+    Task,
     Timeline,
     Tracks,
     Window,
@@ -64,6 +65,12 @@ class ReadText:
     negative: TextConditioning
 
 
+class _Units(TypedDict):
+    frames_per_latent: int
+    pixels_per_latent: int
+    track_config: TrackConfig | None
+
+
 @dataclass(slots=True)
 class _Made:
     """What has been made of a timeline so far: its last latent frames (1 c n h w) with their packed tracks,
@@ -93,15 +100,14 @@ class VideoPipeline:
 
     def __call__(
         self,
-        request: GenerationRequest,
+        asked: GenerationRequest | Task,
         on_progress: OnProgress | None = None,
         tracks: Tracks | None = None,
-        timeline: Timeline | None = None,
     ) -> GenerationResult:
-        """The whole video of a request: of its prompt, or of any timeline; along given tracks, if there are
-        any, instead of planned ones."""
+        """The whole video of a request or of a task; a request may come with tracks to follow instead of
+        planned ones."""
         seconds: dict[str, float] = {}
-        timeline = self.lay_out(request, tracks) if timeline is None else timeline
+        request, timeline = self._laid_out(asked, tracks)
         parts: list[Footage] = []
         frames = list(self.render(timeline, request, on_progress, seconds, parts.append))
         video = Video(frames=np.stack(frames), fps=request.fps)
@@ -111,13 +117,16 @@ class VideoPipeline:
 
     def stream(
         self,
-        request: GenerationRequest,
+        asked: GenerationRequest | Task,
         on_progress: OnProgress | None = None,
         seconds_by_stage: dict[str, float] | None = None,
         tracks: Tracks | None = None,
+        on_part: Callable[[Footage], None] | None = None,
     ) -> Iterator[Frame]:
-        """Frames (h w 3) of a request as the decoder makes them; the seconds taken are added up by stage."""
-        return self.render(self.lay_out(request, tracks), request, on_progress, seconds_by_stage)
+        """Frames (h w 3) of a request or task as the decoder makes them; the seconds taken are added up by
+        stage. Memory does not grow with the length: what is made goes to `on_part`, and is forgotten."""
+        request, timeline = self._laid_out(asked, tracks)
+        return self.render(timeline, request, on_progress, seconds_by_stage, on_part)
 
     @torch.inference_mode()
     def render(
@@ -128,8 +137,8 @@ class VideoPipeline:
         seconds_by_stage: dict[str, float] | None = None,
         on_part: Callable[[Footage], None] | None = None,
     ) -> Iterator[Frame]:
-        """The first `num_frames` frames (h w 3) of a timeline as the decoder makes them, by the request's
-        seed and way of sampling. Memory does not grow with the length: what is made goes to `on_part`."""
+        """The first `num_frames` frames (h w 3) of a timeline, by a request's seed and way of sampling; as
+        `stream` does."""
         made = _Made(
             {} if seconds_by_stage is None else seconds_by_stage,
             on_progress or (lambda stage, done, total: None),
@@ -196,6 +205,13 @@ class VideoPipeline:
         floor = torch.zeros(1, packed.shape[2], packed.shape[3])
         return replace(timeline, tracks=packed, track_floor=floor)
 
+    def _laid_out(
+        self, asked: GenerationRequest | Task, tracks: Tracks | None
+    ) -> tuple[GenerationRequest, Timeline]:
+        if isinstance(asked, Task):
+            return asked.request, asked.timeline
+        return asked, self.lay_out(asked, tracks)
+
     @torch.inference_mode()
     def footage(self, video: Video, prompt: str = "") -> Footage:
         """A video of somebody else's as latents, with the tracks that are seen in it.
@@ -213,7 +229,7 @@ class VideoPipeline:
         if self.model.reader is not None and config is not None:
             read = self.model.reader.read(latents)
             tracks = tracks_of(read, config).packed(config)
-        return Footage(latents, tracks, said(prompt, latents.shape[2]), video.fps, frames_per_latent=group)
+        return Footage(latents, tracks, said(prompt, latents.shape[2]), video.fps, **self._units())
 
     def read(self, request: GenerationRequest, prompt: str, made: "_Made") -> ReadText:
         """What a prompt says, and what a request wants to be led away from."""
@@ -311,7 +327,15 @@ class VideoPipeline:
     def _footage(self, latents: Tensor, tracks: Tensor | None, window: Window, fps: float) -> Footage:
         """What a window has added."""
         new = None if tracks is None else tracks[:, :, window.start - window.history :]
-        return Footage(latents, new, (), fps, frames_per_latent=self.model.vae.config.temporal_compression)
+        return Footage(latents, new, (), fps, **self._units())
+
+    def _units(self) -> "_Units":
+        vae = self.model.vae.config
+        return {
+            "frames_per_latent": vae.temporal_compression,
+            "pixels_per_latent": vae.spatial_compression,
+            "track_config": self.model.denoiser.config.tracks,
+        }
 
     def _precision(self) -> torch.autocast:
         """Where the networks run: matrix products in the processor's fast type, sums in float32."""

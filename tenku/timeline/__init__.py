@@ -10,7 +10,20 @@ from tenku.timeline.request import GenerationRequest, frames_in, padded_num_fram
 
 if TYPE_CHECKING:
     from tenku.timeline.footage import Footage
+    from tenku.timeline.kept import Kept, load_kept, save_kept
     from tenku.timeline.plans import Known
+    from tenku.timeline.tasks import (
+        Scene,
+        Task,
+        animate,
+        blend,
+        edit,
+        extend,
+        fill,
+        loop,
+        remix,
+        storyboard,
+    )
     from tenku.timeline.timeline import PromptSpan, Timeline, text_to_video
     from tenku.timeline.tracks import Tracks, stretched, tracks_of
     from tenku.timeline.window import Window, windows
@@ -18,13 +31,26 @@ if TYPE_CHECKING:
 __all__ = [
     "Footage",
     "GenerationRequest",
+    "Kept",
     "Known",
     "PromptSpan",
+    "Scene",
+    "Task",
     "Timeline",
     "Tracks",
     "Window",
+    "animate",
+    "blend",
+    "edit",
+    "extend",
+    "fill",
     "frames_in",
+    "load_kept",
+    "loop",
     "padded_num_frames",
+    "remix",
+    "save_kept",
+    "storyboard",
     "stretched",
     "text_to_video",
     "tracks_of",
@@ -33,7 +59,12 @@ __all__ = [
 
 _MODULES = {
     "footage": ("Footage",),
+    "kept": ("Kept", "load_kept", "save_kept"),
     "plans": ("Known",),
+    "tasks": (
+        *("Scene", "Task", "animate", "blend", "edit", "extend"),
+        *("fill", "loop", "remix", "storyboard"),
+    ),
     "timeline": ("PromptSpan", "Timeline", "text_to_video"),
     "tracks": ("Tracks", "stretched", "tracks_of"),
     "window": ("Window", "windows"),

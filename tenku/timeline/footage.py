@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from tenku.denoiser import TrackConfig
 from tenku.timeline.timeline import PromptSpan
 
 
@@ -14,7 +15,8 @@ class Footage:
     """Normalised latents (1 c t h w) of a whole clip, packed tracks (1 n t o) if they are known, what was
     said of it, its frame rate, and the latent frames at which a new shot begins.
 
-    The first latent frame stands for one frame, each other one for `frames_per_latent`.
+    The first latent frame stands for one frame, each other one for `frames_per_latent`; a position spans
+    `pixels_per_latent` a side. `track_config` says how tracks are packed.
     """
 
     latents: Tensor
@@ -23,10 +25,14 @@ class Footage:
     fps: float
     cuts: tuple[int, ...] = ()
     frames_per_latent: int = 4
+    pixels_per_latent: int = 8
+    track_config: TrackConfig | None = None
 
     def __post_init__(self) -> None:
         if self.latents.ndim != 5 or len(self.latents) != 1 or not self.latents.shape[2]:
             raise ValueError(f"footage is one clip (1 c t h w), not {tuple(self.latents.shape)}")
+        if self.tracks is not None and self.track_config is None:
+            raise ValueError("tracks of footage need the configuration that they are packed by")
         if self.tracks is not None and self.tracks.shape[::2] != self.latents.shape[:3:2]:
             raise ValueError("tracks and latents of footage must be of the same length")
 
@@ -39,6 +45,17 @@ class Footage:
     def num_frames(self) -> int:
         """Its length in frames."""
         return 1 + (self.num_latent_frames - 1) * self.frames_per_latent
+
+    @property
+    def seconds(self) -> float:
+        """How long it plays."""
+        return self.num_frames / self.fps
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        height, width = self.latents.shape[3:]
+        return height * self.pixels_per_latent, width * self.pixels_per_latent
 
     @property
     def prompt(self) -> str:

@@ -1,238 +1,202 @@
-"""Every task as a timeline, a builder each. All lengths are in latent frames.
+"""Every task in a user's words: footage and seconds in, a request and its timeline out."""
 
-Known footage that does not open a timeline or a shot has its first frame in the middle of a group of frames:
-the latent frame of that group is made anew, and everything after it is kept.
-"""
-
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, permutations
+from typing import Any, TypedDict, Unpack
 
+import numpy.typing as npt
 import torch
-from torch import Tensor
 
-from tenku.denoiser import TrackConfig, unpack
 from tenku.errors import UserError
+from tenku.media import conform_mask
+from tenku.timeline import layouts
+from tenku.timeline.describing import described
 from tenku.timeline.footage import Footage
-from tenku.timeline.timeline import PromptSpan, Timeline
-
-_LOOKED_AHEAD = 2  # latent frames after a loop's seam that its bridge leads into
-
-
-def animated(first: Footage, num_latent_frames: int, prompt: str, last: Footage | None = None) -> Timeline:
-    """Picture → video: the first frame is known, and perhaps the last."""
-    canvas = _Canvas.like(first, num_latent_frames)
-    canvas.put(first, 0)
-    if last is not None:
-        canvas.put(_with_rows_of(first, last).first(1), num_latent_frames - 1, still=True)
-    return canvas.timeline((PromptSpan(prompt, 0, num_latent_frames),))
+from tenku.timeline.request import GenerationRequest, frames_in
+from tenku.timeline.timeline import Timeline
 
 
-def extended(footage: Footage, before: int, after: int, prompt: str) -> Timeline:
-    """So much comes before a clip, and so much after it."""
-    length = footage.num_latent_frames
-    canvas = _Canvas.like(footage, before + length + after)
-    canvas.put(footage, before)
-    prompts = list(_moved(footage.prompts, before))
-    if before:
-        prompts.insert(0, PromptSpan(prompt, 0, before))
-    if after:
-        prompts.append(PromptSpan(prompt, before + length, before + length + after))
-    return canvas.timeline(tuple(prompts), _moved_cuts(footage, before))
+class Sampling(TypedDict, total=False):
+    """What every task may say of how it is sampled, as `GenerationRequest` means it."""
 
-
-def filled(footage: Footage, start: int, stop: int, prompt: str) -> Timeline:
-    """Latent frames start ≤ t < stop of a clip are made anew."""
-    length = footage.num_latent_frames
-    if not 0 <= start < stop <= length:
-        raise ValueError(f"a gap from {start} to {stop} does not lie in a clip of {length} latent frames")
-    canvas = _Canvas.like(footage, length)
-    canvas.put(footage, 0)
-    canvas.free(start, stop)
-    return canvas.timeline((PromptSpan(prompt, 0, length),), footage.cuts)
-
-
-def looped(footage: Footage, bridge: int, prompt: str) -> Timeline:
-    """A clip, and a bridge from its end to its start; the loop closes before the last of the bridge's frames,
-    which is the first frame again: `loop_frames` says how many are to be shown."""
-    if bridge < 1:
-        raise ValueError("a loop needs at least one latent frame to come back in")
-    length = footage.num_latent_frames
-    ahead = footage.first(1 + min(_LOOKED_AHEAD, length - 1))
-    canvas = _Canvas.like(footage, length + bridge + ahead.num_latent_frames - 1)
-    canvas.put(footage, 0)
-    canvas.put(ahead, length + bridge - 1)
-    return canvas.timeline(
-        (*footage.prompts, PromptSpan(prompt, length, canvas.num_latent_frames)), footage.cuts
-    )
-
-
-def loop_frames(footage: Footage, bridge: int) -> int:
-    """How many frames of a `looped` timeline are shown: up to the last before its first comes again."""
-    return footage.frames_per_latent * (footage.num_latent_frames - 1 + bridge)
-
-
-def blended(first: Footage, second: Footage, overlap: int) -> Timeline:
-    """One clip turns into another while both go on, for so long."""
-    if first.latents.shape[3:] != second.latents.shape[3:]:
-        raise ValueError("two clips must be of one size to be blended")
-    if not 1 <= overlap <= min(first.num_latent_frames, second.num_latent_frames):
-        raise ValueError(f"the clips are too short to overlap for {overlap} latent frames")
-    second = _with_rows_of(first, second)
-    start, stop = first.num_latent_frames - overlap, first.num_latent_frames
-    canvas = _Canvas.like(first, stop + second.num_latent_frames - overlap)
-    canvas.put(second, start, still=True)
-    canvas.put(first, 0)
-    share = (torch.arange(overlap) + 0.5) / overlap
-    share = share * share * (3 - 2 * share)  # sets off and arrives gently
-    ours, theirs = first.latents[:, :, start:], second.latents[:, :, :overlap]
-    canvas.latents[:, :, start:stop] = torch.lerp(ours, theirs, share[:, None, None])
-    canvas.noise_floor[:, start:stop] = (4 * share * (1 - share)).sqrt()[:, None, None]
-    if first.tracks is not None and second.tracks is not None:
-        one, other = first.tracks[:, :, start:], second.tracks[:, :, :overlap]
-        canvas.tracks[:, :, start:stop] = _crossing(one, other, share[:, None])
-    prompts = (*first.first(start).prompts, *_moved(second.prompts, start)) if start else second.prompts
-    return canvas.timeline(prompts)
-
-
-def remixed(footage: Footage, strength: float, prompt: str) -> Timeline:
-    """A clip made again with so much freedom: 0 changes nothing, 1 keeps nothing."""
-    length = footage.num_latent_frames
-    canvas = _Canvas.like(footage, length)
-    canvas.put(footage, 0)
-    canvas.noise_floor[:] = strength
-    canvas.track_floor[:] = strength
-    return canvas.timeline((PromptSpan(prompt, 0, length),), footage.cuts)
-
-
-def edited(
-    footage: Footage, mask: Tensor, prompt: str, strength: float, tracks: TrackConfig | None
-) -> Timeline:
-    """A clip of which only what lies under a mask (h w) of latent positions may change, with so much freedom.
-
-    Objects whose middle lies under it for most of the time are planned anew, and others may come.
-    """
-    length = footage.num_latent_frames
-    canvas = _Canvas.like(footage, length)
-    canvas.put(footage, 0)
-    canvas.noise_floor = canvas.noise_floor.expand(-1, -1, *mask.shape).clone()
-    canvas.noise_floor[:] = strength * (mask > 0).float()
-    if footage.tracks is not None and tracks is not None:
-        free = _under(footage.tracks, mask, tracks) | (footage.tracks[:, 0, :, :-1] == 0).all(1)
-        canvas.track_floor[..., :-1] = strength * free.float()[:, None]
-    return canvas.timeline((PromptSpan(prompt, 0, length),), footage.cuts)
+    seed: int
+    negative_prompt: str
+    num_inference_steps: int | None
+    guidance_scale: float | None
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
-    """One shot of a storyboard: its length, what is said of it, and footage that it opens with."""
+class Task:
+    """What is asked for, and the timeline on which it is made."""
 
-    num_latent_frames: int
+    request: GenerationRequest
+    timeline: Timeline
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A shot of a storyboard: its prompt, its length in seconds, and footage that it opens with."""
+
     prompt: str
+    seconds: float
     opening: Footage | None = None
 
 
-def storyboard(shots: Sequence[Shot], shape: tuple[int, int, int, int], rows: tuple[int, int]) -> Timeline:
-    """Shots one after the other, of latents (1 c · h w) and tracks with so many channels and rows."""
-    if not shots:
-        raise UserError("a storyboard needs at least one shot.")
-    starts = [0, *accumulate(shot.num_latent_frames for shot in shots)]
-    canvas = _Canvas.blank(shape, rows, starts[-1])
-    for start, shot in zip(starts, shots, strict=False):
-        if shot.opening is not None:
-            canvas.put(shot.opening.first(shot.num_latent_frames), start, still=True)
-    prompts = (
-        PromptSpan(shot.prompt, start, start + shot.num_latent_frames)
-        for start, shot in zip(starts, shots, strict=False)
+def animate(
+    first: Footage,
+    prompt: str = "",
+    *,
+    seconds: float = 2.0,
+    last: Footage | None = None,
+    **sampling: Unpack[Sampling],
+) -> Task:
+    """A video that begins with a picture, and perhaps ends with another."""
+    _check_same_size(first, last)
+    frames = frames_in(seconds, first.fps)
+    length = 1 + math.ceil((frames - 1) / first.frames_per_latent)
+    if last is not None and length < 3:
+        raise UserError(f"{seconds:g} seconds are too short to get from one picture to another; take 1.")
+    prompt = prompt or said_of(first)
+    timeline = layouts.animated(first.first(1), length, prompt, last)
+    return Task(_request(first, prompt, frames, sampling), timeline)
+
+
+def extend(
+    clip: Footage, prompt: str = "", *, after: float = 0.0, before: float = 0.0, **sampling: Unpack[Sampling]
+) -> Task:
+    """A clip that goes on for so many seconds, and sets off so many earlier."""
+    for seconds in (after, before):
+        if not (math.isfinite(seconds) and seconds >= 0):
+            raise UserError(f"a clip cannot be extended by {seconds:g} seconds; say how many to add.")
+    earlier, later = (_latent_frames(clip, seconds) for seconds in (before, after))
+    if not earlier + later:
+        raise UserError("nothing is to be added; say for how many seconds the clip goes on after its end.")
+    prompt = prompt or said_of(clip)
+    timeline = layouts.extended(clip, earlier, later, prompt)
+    return Task(_request(clip, prompt, _num_frames(clip, timeline), sampling), timeline)
+
+
+def fill(clip: Footage, prompt: str = "", *, start: float, stop: float, **sampling: Unpack[Sampling]) -> Task:
+    """A clip of which the seconds from `start` to `stop` are made anew."""
+    if not (math.isfinite(start) and math.isfinite(stop) and 0 <= start < stop <= clip.seconds + 1e-6):
+        raise UserError(
+            f"a gap from {start:g} to {stop:g} seconds does not lie in a clip of {clip.seconds:.3g} seconds."
+        )
+    first, last = (
+        math.floor((min(round(at * clip.fps), clip.num_frames) - back) / clip.frames_per_latent + 0.75)
+        for at, back in ((start, 0), (stop, 1))
     )
-    return canvas.timeline(tuple(prompts), tuple(starts[1:-1]))
+    prompt = prompt or said_of(clip)
+    timeline = layouts.filled(clip, first, max(first, last) + 1, prompt)
+    return Task(_request(clip, prompt, clip.num_frames, sampling), timeline)
 
 
-class _Canvas:
-    """A timeline in the making: everything is free until something is put there."""
-
-    def __init__(self, latents: Tensor, tracks: Tensor) -> None:
-        t = latents.shape[2]
-        self.latents, self.tracks = latents, tracks
-        self.noise_floor, self.track_floor = torch.ones(1, t, 1, 1), torch.ones(1, t, tracks.shape[3])
-        self._has_tracks = False
-
-    @classmethod
-    def blank(cls, shape: tuple[int, int, int, int], rows: tuple[int, int], length: int) -> "_Canvas":
-        b, c, h, w = shape
-        return cls(torch.zeros(b, c, length, h, w), torch.zeros(b, rows[0], length, rows[1]))
-
-    @classmethod
-    def like(cls, footage: Footage, length: int) -> "_Canvas":
-        b, c, _, h, w = footage.latents.shape
-        rows = (1, 1) if footage.tracks is None else (footage.tracks.shape[1], footage.tracks.shape[3])
-        return cls.blank((b, c, h, w), rows, length)
-
-    @property
-    def num_latent_frames(self) -> int:
-        return self.latents.shape[2]
-
-    def put(self, footage: Footage, at: int, *, still: bool = False) -> None:
-        """Footage is known from `at` on; its first frame only if it opens a shot, or is to stand still."""
-        skipped = 0 if at == 0 or still else 1
-        there = slice(at + skipped, at + footage.num_latent_frames)
-        self.latents[:, :, there] = footage.latents[:, :, skipped:]
-        self.noise_floor[:, there] = 0
-        if footage.tracks is not None:
-            self._has_tracks = True
-            self.tracks[:, :, there] = footage.tracks[:, :, skipped:]
-            self.track_floor[:, there] = 0
-
-    def free(self, start: int, stop: int) -> None:
-        """Nothing is known here any more."""
-        self.noise_floor[:, start:stop] = 1
-        self.track_floor[:, start:stop] = 1
-
-    def timeline(self, prompts: tuple[PromptSpan, ...], cuts: tuple[int, ...] = ()) -> Timeline:
-        timeline = Timeline(self.latents, self.noise_floor, prompts, cuts=cuts)
-        if not self._has_tracks:
-            return timeline
-        return replace(timeline, tracks=self.tracks, track_floor=self.track_floor)
+def loop(clip: Footage, prompt: str = "", *, seconds: float = 1.0, **sampling: Unpack[Sampling]) -> Task:
+    """A clip that comes back to its first frame in so many more seconds."""
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise UserError(f"a clip cannot come back in {seconds:g} seconds; give it 1.")
+    bridge = max(1, _latent_frames(clip, seconds))
+    prompt = prompt or said_of(clip)
+    timeline = layouts.looped(clip, bridge, prompt)
+    return Task(_request(clip, prompt, layouts.loop_frames(clip, bridge), sampling), timeline)
 
 
-def _moved(prompts: Sequence[PromptSpan], by: int) -> tuple[PromptSpan, ...]:
-    return tuple(replace(span, start=span.start + by, stop=span.stop + by) for span in prompts)
+def blend(first: Footage, second: Footage, *, seconds: float = 1.0, **sampling: Unpack[Sampling]) -> Task:
+    """One clip that turns into another over so many seconds."""
+    _check_same_size(first, second)
+    shorter = min(first.seconds, second.seconds)
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise UserError(f"clips cannot blend over {seconds:g} seconds; give them 1.")
+    overlap = max(1, _latent_frames(first, seconds))
+    if overlap > min(first.num_latent_frames, second.num_latent_frames):
+        raise UserError(
+            f"the shorter clip has {shorter:.3g} seconds and cannot blend over {seconds:g}; take fewer."
+        )
+    timeline = layouts.blended(first, second, overlap)
+    prompt = said_of(second)
+    return Task(_request(first, prompt, _num_frames(first, timeline), sampling), timeline)
 
 
-def _moved_cuts(footage: Footage, by: int) -> tuple[int, ...]:
-    return tuple(cut + by for cut in footage.cuts)
+def remix(clip: Footage, prompt: str, *, strength: float = 0.6, **sampling: Unpack[Sampling]) -> Task:
+    """A clip made again to another prompt: strength 0 changes nothing, 1 keeps nothing."""
+    _check_strength(strength)
+    timeline = layouts.remixed(clip, strength, prompt)
+    return Task(_request(clip, prompt, clip.num_frames, sampling), timeline)
 
 
-def _with_rows_of(first: Footage, second: Footage) -> Footage:
-    """The second with the objects that look most like the first's in the same rows."""
-    if first.tracks is None or second.tracks is None:
-        return second
-    ours, theirs = (tracks[0, :, :, :-1].mean(1) for tracks in (first.tracks, second.tracks))
-    looks = min(ours.shape[0], theirs.shape[0])
-    fit = theirs[:looks].T @ ours[:looks]
-    rows = range(fit.shape[0])
-    best = max(permutations(rows), key=lambda order: float(fit[list(order), list(rows)].sum()))
-    return replace(second, tracks=second.tracks[..., [*best, fit.shape[0]]])
+def edit(
+    clip: Footage,
+    prompt: str,
+    *,
+    mask: npt.NDArray[Any],
+    strength: float = 1.0,
+    **sampling: Unpack[Sampling],
+) -> Task:
+    """A clip of which only what lies under a mask (h w) may change. The prompt says what is seen then."""
+    _check_strength(strength)
+    share = conform_mask(mask, *clip.latents.shape[3:])
+    timeline = layouts.edited(clip, torch.from_numpy(share), strength, prompt)
+    return Task(_request(clip, prompt, clip.num_frames, sampling), timeline)
 
 
-def _crossing(ours: Tensor, theirs: Tensor, share: Tensor) -> Tensor:
-    """Tracks (1 n t o) that turn into others; what one of both lacks stands where the other has it, and fades
-    in or out."""
-    there = (ours[:, :1] > 0, theirs[:, :1] > 0)
-    mixed = torch.lerp(torch.where(there[0], ours, theirs), torch.where(there[1], theirs, ours), share)
-    mixed[:, 0] = torch.lerp(ours[:, 0], theirs[:, 0], share)
-    return mixed
+def storyboard(scenes: Sequence[Scene], request: GenerationRequest, blank: Timeline) -> Task:
+    """Shots one after the other, on the blank timeline of a request as long as all of them."""
+    lengths = scene_lengths(scenes, request.fps)
+    shots = [
+        layouts.Shot(length, scene.prompt, scene.opening)
+        for length, scene in zip(lengths, scenes, strict=True)
+    ]
+    return Task(request, layouts.storyboard(shots, blank))
 
 
-def _under(packed: Tensor, mask: Tensor, config: TrackConfig) -> Tensor:
-    """Which objects (b o) have their middle under a mask (h w) for most of the time."""
-    tracks = unpack(packed, config)
-    places = tracks.boxes[:, :, :, -1, :2]  # b t o 2
-    height, width = mask.shape
-    step = 2 / min(height, width)
-    across = (places[..., 0] / step + width / 2).floor().long()
-    down = (places[..., 1] / step + height / 2).floor().long()
-    inside = (across >= 0) & (across < width) & (down >= 0) & (down < height)
-    under = mask[down.clamp(0, height - 1), across.clamp(0, width - 1)] > 0
-    covered = (under & inside).float() * tracks.present
-    return covered.mean(1) > 0.5 * tracks.present.mean(1).clamp_min(1e-6)
+def scene_lengths(scenes: Sequence[Scene], fps: float, frames_per_latent: int = 4) -> list[int]:
+    """The latent frames of each scene: the first of the first stands for one frame."""
+    if not scenes:
+        raise UserError("a storyboard needs at least one shot.")
+    ends, end = [], 0.0
+    for scene in scenes:
+        if not (math.isfinite(scene.seconds) and scene.seconds > 0):
+            raise UserError(f"a shot cannot last {scene.seconds:g} seconds; give it 2.")
+        end += scene.seconds
+        ends.append(1 + max(0, round((end * fps - 1) / frames_per_latent)))
+    lengths = [after - before for before, after in zip([0, *ends], ends, strict=False)]
+    if min(lengths) < 1:
+        raise UserError(f"a shot is shorter than {frames_per_latent / fps:g} seconds; make it longer.")
+    return lengths
+
+
+def said_of(clip: Footage) -> str:
+    """What was said of a clip, or else what is seen in it."""
+    return clip.prompt or described(clip)
+
+
+def _request(clip: Footage, prompt: str, num_frames: int, sampling: Sampling) -> GenerationRequest:
+    height, width = clip.size
+    request = GenerationRequest(
+        prompt=prompt, num_frames=num_frames, height=height, width=width, fps=clip.fps
+    )
+    return replace(request, **sampling)
+
+
+def _latent_frames(clip: Footage, seconds: float) -> int:
+    """The latent frames of so many more seconds: at least one of any."""
+    return math.ceil(seconds * clip.fps / clip.frames_per_latent - 1e-6)
+
+
+def _num_frames(clip: Footage, timeline: Timeline) -> int:
+    return 1 + clip.frames_per_latent * (timeline.num_latent_frames - 1)
+
+
+def _check_strength(strength: float) -> None:
+    if not 0 <= strength <= 1:
+        raise UserError(f"a strength of {strength:g} makes no sense; choose from 0 (keep) to 1 (make anew).")
+
+
+def _check_same_size(first: Footage, second: Footage | None) -> None:
+    if second is not None and first.size != second.size:
+        (height, width), (other_height, other_width) = first.size, second.size
+        raise UserError(
+            f"both must have one size, not {width}x{height} and {other_width}x{other_height}; "
+            "read the second at the size of the first."
+        )
