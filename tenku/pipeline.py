@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from tenku.checkpoint import Model, keep_freed_memory, load_model
-from tenku.denoiser import Denoiser, TrackConfig
+from tenku.denoiser import Denoiser, Draft, TrackConfig
 from tenku.errors import UserError
 from tenku.media import Frame, Video
 from tenku.sampling import Guidance, guided_velocity, multistep, sample_tracks, shifted_sigmas
@@ -313,8 +313,12 @@ class VideoPipeline:
         generator = torch.Generator().manual_seed((request.seed + window.start) % 2**63)
         noise = defaults.temperature * torch.randn(canvas.latents.shape, generator=generator)
         with _timed(made.seconds, "denoise"), self._precision():
-            places = None if tracks is None else denoiser.prepare(tracks, *canvas.latents.shape[3:])
-            return multistep(
+            size = canvas.latents.shape[3:]
+            places = None if tracks is None else denoiser.prepare(tracks, *size)
+            if isinstance(places, Draft) and timeline.tracks is not None:
+                before = denoiser.prepare(_tracks_before(timeline, window, made), *size)
+                canvas = _moved_along(canvas, before, places)
+            latents = multistep(
                 lambda noisy, level: guided_velocity(
                     denoiser, noisy, level, text.positive, text.negative, guidance, places
                 ),
@@ -323,6 +327,12 @@ class VideoPipeline:
                 shifted_sigmas(steps, defaults.shift),
                 lambda done, total: made.progress("denoise", done, total),
             )
+        for joint in timeline.joints:
+            if window.start <= joint < window.stop:
+                there = slice(joint - window.history, joint - window.history + 1)
+                still = timeline.latents[:, :, joint : joint + 1]
+                latents[:, :, there] = self.model.vae.ending_in(latents[:, :, there], still)
+        return latents
 
     def _footage(self, latents: Tensor, tracks: Tensor | None, window: Window, fps: float) -> Footage:
         """What a window has added."""
@@ -377,6 +387,23 @@ def _canvas(timeline: Timeline, window: Window, made: _Made) -> Timeline:
         latents = torch.cat([made.latents[:, :, -back:], latents], 2)
         floor = torch.cat([torch.zeros_like(floor[:, :1]).expand(-1, back, -1, -1), floor], 1)
     return Timeline(latents, floor, ())
+
+
+def _tracks_before(timeline: Timeline, window: Window, made: _Made) -> Tensor:
+    """The tracks (1 n t o) that the known latents of a window's canvas were made along."""
+    assert timeline.tracks is not None
+    tracks = timeline.tracks[:, :, window.start : window.stop]
+    back = window.start - window.history
+    return tracks if not back or made.tracks is None else torch.cat([made.tracks[:, :, -back:], tracks], 2)
+
+
+def _moved_along(canvas: Timeline, before: Draft | Tensor, after: Draft) -> Timeline:
+    """Known latents that may change move along with their tracks: what tracks do not tell of them is kept."""
+    assert isinstance(before, Draft)
+    free = (canvas.noise_floor > 0) & (canvas.noise_floor < 1)
+    if not free.any():
+        return canvas
+    return replace(canvas, latents=canvas.latents + free[:, None] * (after.mean - before.mean))
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Every task as a timeline, a builder each. All lengths are in latent frames; `tasks` takes seconds.
 
-Known footage that does not open a timeline or a shot has its first frame in the middle of a group of frames:
-the latent frame of that group is made anew, and everything after it is kept.
+Known footage that does not open a timeline has its first frame at the end of a group of frames, a joint: the
+others of the group are made anew, and everything after it is kept.
 """
 
 from collections.abc import Sequence
@@ -157,6 +157,7 @@ class _Canvas:
         self.latents, self.tracks = latents, tracks
         self.noise_floor, self.track_floor = torch.ones(1, t, 1, 1), torch.ones(1, t, tracks.shape[3])
         self._has_tracks = False
+        self._joints: list[int] = []
 
     @classmethod
     def like(cls, footage: Footage, length: int) -> "_Canvas":
@@ -169,8 +170,11 @@ class _Canvas:
         return self.latents.shape[2]
 
     def put(self, footage: Footage, at: int, *, still: bool = False) -> None:
-        """Footage is known from `at` on; its first frame only if it opens a shot, or is to stand still."""
+        """Footage is known from `at` on; its first frame, if it is not to stand still, at a joint."""
         skipped = 0 if at == 0 or still else 1
+        if skipped:
+            self.latents[:, :, at] = footage.latents[:, :, 0]
+            self._joints.append(at)
         there = slice(at + skipped, at + footage.num_latent_frames)
         self.latents[:, :, there] = footage.latents[:, :, skipped:]
         self.noise_floor[:, there] = 0
@@ -185,7 +189,8 @@ class _Canvas:
         self.track_floor[:, start:stop] = 1
 
     def timeline(self, prompts: tuple[PromptSpan, ...], cuts: tuple[int, ...] = ()) -> Timeline:
-        timeline = Timeline(self.latents, self.noise_floor, prompts, cuts=cuts)
+        joints = tuple(self._joints)
+        timeline = Timeline(self.latents, self.noise_floor, prompts, cuts=cuts, joints=joints)
         if not self._has_tracks:
             return timeline
         return replace(timeline, tracks=self.tracks, track_floor=self.track_floor)

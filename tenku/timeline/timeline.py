@@ -27,7 +27,8 @@ class Timeline:
 
     A floor that is the same all over each frame may be (b t 1 1), which saves the denoiser a quarter of its
     work. Known tracks are packed (b n t o), with a floor (b t o) for each row. At each of the latent frames
-    `cuts` a new shot begins. What does not fit together is a ValueError.
+    `cuts` a new shot begins. Those at `joints` are made, but so that they end in the frame of the known
+    latent there. What does not fit together is a ValueError.
     """
 
     latents: Tensor
@@ -36,6 +37,7 @@ class Timeline:
     tracks: Tensor | None = None
     track_floor: Tensor | None = None
     cuts: tuple[int, ...] = ()
+    joints: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         b, _, t, h, w = self.latents.shape

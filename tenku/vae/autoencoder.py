@@ -236,6 +236,18 @@ class VideoAutoencoder(nn.Module):
         """The inverse of `normalise`, in float32."""
         return latents.float() * _per_channel(self.latent_std) + _per_channel(self.latent_mean)
 
+    def ending_in(self, latents: Tensor, still: Tensor) -> Tensor:
+        """Normalised latent frames (b c t h w) whose last frame each is that of `still` ones, of a frame that
+        stands still, as far as the linear path can tell them apart."""
+        ours, theirs = (
+            rearrange(self.denormalise(part), "b c t h w -> (b t) c h w") for part in (latents, still)
+        )
+        with torch.autocast(latents.device.type, enabled=False):
+            change = functional.conv2d(theirs - ours, self.linear_decode.weight.float())
+            change[:, : -self.config.tubelet_size // self.config.temporal_compression] = 0
+            change = functional.conv2d(change, self.linear_encode.weight.float())
+        return self.normalise(rearrange(ours + change, "(b t) c h w -> b c t h w", b=len(latents)))
+
     # -- set-up ---------------------------------------------------------------------------------------------
 
     @torch.no_grad()
