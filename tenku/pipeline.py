@@ -4,7 +4,7 @@ decodes a stream. A window slides along the timeline, and all of that is done fo
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -18,12 +18,13 @@ from torch import Tensor
 from tenku.checkpoint import Model, keep_freed_memory, load_model
 from tenku.denoiser import Denoiser, Draft, TrackConfig
 from tenku.errors import UserError
-from tenku.media import Frame, Video
+from tenku.media import Frame, Video, nearest_size, read_conformed, read_picture
 from tenku.sampling import Guidance, guided_velocity, multistep, sample_tracks, shifted_sigmas
 from tenku.text import TextConditioning
 from tenku.timeline import (
     Footage,
     GenerationRequest,
+    Kept,
     Known,
     PromptSpan,
     Task,
@@ -36,11 +37,14 @@ from tenku.timeline import (
     tracks_of,
     windows,
 )
+from tenku.timeline.kept import fingerprint
+from tenku.timeline.request import MAX_SECONDS, MAX_SIDE, MIN_SIDE, SIZE_STEP
 from tenku.vae import from_pixels, to_pixels
 
 __all__ = ["GenerationRequest", "GenerationResult", "OnProgress", "VideoPipeline"]
 
 DECODE_CHUNK = 4  # latent frames decoded at a time: memory does not grow with the length of the video
+_USUAL_AREA = 128 * 128  # pixels that a foreign clip is brought to
 
 OnProgress: TypeAlias = Callable[[str, int, int], None]  # stage, done, total
 
@@ -111,9 +115,8 @@ class VideoPipeline:
         parts: list[Footage] = []
         frames = list(self.render(timeline, request, on_progress, seconds, parts.append))
         video = Video(frames=np.stack(frames), fps=request.fps)
-        tokens = self.model.text_encoder.tokenize([request.prompt])[0]
         footage = replace(Footage.joined(parts), prompts=timeline.prompts, cuts=timeline.cuts)
-        return GenerationResult(video, seconds, tokens.unknown, tokens.num_unread, footage)
+        return GenerationResult(video, seconds, *self.not_read(request.prompt), footage)
 
     def stream(
         self,
@@ -230,6 +233,41 @@ class VideoPipeline:
             read = self.model.reader.read(latents)
             tracks = tracks_of(read, config).packed(config)
         return Footage(latents, tracks, said(prompt, latents.shape[2]), video.fps, **self._units())
+
+    def footage_of(self, path: str | Path, size: tuple[int, int] | None = None, fps: float = 16.0) -> Footage:
+        """A video or picture file as footage, at a size (height, width) or at what is nearest to its own."""
+        if size is None:
+            picture = read_picture(path)
+            size = nearest_size(
+                picture.shape[1],
+                picture.shape[0],
+                step=SIZE_STEP,
+                area=_USUAL_AREA,
+                min_side=MIN_SIDE,
+                max_side=MAX_SIDE,
+            )
+        height, width = size
+        limit = int(MAX_SECONDS * fps)
+        return self.footage(read_conformed(path, fps=fps, height=height, width=width, max_frames=limit))
+
+    def reopen(self, kept: Kept) -> Footage:
+        """Footage that was kept; a `UserError` if another model's autoencoder made it."""
+        if kept.vae != fingerprint(self.model.vae):
+            raise UserError(
+                "this file was kept by another model, whose latents this one cannot read; "
+                "give the model that made it, or the video."
+            )
+        return kept.footage
+
+    def whole(self, parts: Sequence[Footage], asked: GenerationRequest | Task) -> Footage:
+        """The footage of all parts of what was asked for."""
+        _, timeline = self._laid_out(asked, None)
+        return replace(Footage.joined(parts), prompts=timeline.prompts, cuts=timeline.cuts)
+
+    def not_read(self, prompt: str) -> tuple[tuple[str, ...], int]:
+        """Words of a prompt that the model does not know, and how many at its end it does not read."""
+        tokens = self.model.text_encoder.tokenize([prompt])[0]
+        return tokens.unknown, tokens.num_unread
 
     def read(self, request: GenerationRequest, prompt: str, made: "_Made") -> ReadText:
         """What a prompt says, and what a request wants to be led away from."""

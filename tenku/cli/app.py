@@ -6,18 +6,25 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
+from tenku.cli.blend import blend
+from tenku.cli.edit import edit
 from tenku.cli.evaluate import evaluate
+from tenku.cli.extend import extend
+from tenku.cli.fill import fill
 from tenku.cli.generate import generate
+from tenku.cli.loop import loop
+from tenku.cli.remix import remix
 from tenku.cli.simulate import simulate
 from tenku.cli.train import train
 from tenku.errors import UserError
 
 app = typer.Typer(
     name="tenku",
-    help="Text in, video out: generate, and make the model that generates.",
+    help="Text, pictures and clips in, video out; and the way to make the model that does it.",
     pretty_exceptions_enable=False,
 )
-for verb in (generate, simulate, train, evaluate):
+_MAKING = (generate, extend, fill, loop, blend, remix, edit)
+for verb in (*_MAKING, simulate, train, evaluate):
     app.command()(verb)
 
 
@@ -48,4 +55,4 @@ def tenku(
         typer.Option("--version", callback=_print_version, is_eager=True, help="Say which version this is."),
     ] = False,
 ) -> None:
-    """Text in, video out: generate, and make the model that generates."""
+    """Text, pictures and clips in, video out; and the way to make the model that does it."""

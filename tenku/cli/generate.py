@@ -1,20 +1,35 @@
-"""`tenku generate`: a sentence becomes a video file."""
+"""`tenku generate`: a sentence becomes a video file, perhaps from a picture on."""
 
-import json
 import os
-import time
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tenku.cli.arguments import EMBEDDED, check_model, parse_size
-from tenku.cli.display import show_stages, spinner, tell
-from tenku.cli.places import check_output_file, free_name
+from tenku.cli.arguments import EMBEDDED, parse_size
+from tenku.cli.making import (
+    Destination,
+    GuidanceOption,
+    JsonOption,
+    KeepOption,
+    ModelOption,
+    NegativeOption,
+    SeedOption,
+    StepsOption,
+    check_clip,
+    load_pipeline,
+    read_clips,
+    write,
+)
+from tenku.cli.places import free_name
 from tenku.errors import UserError
 from tenku.timeline.request import GenerationRequest, frames_in
+
+if TYPE_CHECKING:
+    from tenku.timeline import Footage, Task
 
 _MAX_COUNT = 1_000
 
@@ -28,23 +43,33 @@ def generate(
         ),
     ] = None,
     seconds: Annotated[float | None, typer.Option(help="Length of the video.", show_default="2")] = None,
-    size: Annotated[str, typer.Option(metavar="WxH", help="Width and height in pixels.")] = "128x128",
-    fps: Annotated[float, typer.Option(help="Frames per second.")] = 16.0,
-    seed: Annotated[int, typer.Option(help="Another seed gives another video of the same prompt.")] = 0,
-    steps: Annotated[int | None, typer.Option(help="Denoising steps.", show_default="the model's")] = None,
-    guidance_scale: Annotated[
-        float | None, typer.Option(help="How literally the prompt is taken.", show_default="the model's")
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WxH", help="Width and height in pixels.", show_default="128x128, or the picture's"
+        ),
     ] = None,
-    negative_prompt: Annotated[str, typer.Option(help="What should not be seen.")] = "",
+    fps: Annotated[float, typer.Option(help="Frames per second.")] = 16.0,
+    image: Annotated[Path | None, typer.Option(help="A picture that the video begins with.")] = None,
+    last: Annotated[Path | None, typer.Option(help="A picture that it ends with, beside --image.")] = None,
+    seed: SeedOption = 0,
+    steps: StepsOption = None,
+    guidance_scale: GuidanceOption = None,
+    negative_prompt: NegativeOption = "",
     count: Annotated[int, typer.Option(help="How many videos, with seeds counting up.")] = 1,
-    model: Annotated[str, typer.Option(help="'embedded', or the folder of a trained model.")] = EMBEDDED,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON for each output.")] = False,
+    keep: KeepOption = None,
+    model: ModelOption = EMBEDDED,
+    as_json: JsonOption = False,
 ) -> None:
     """Turn a sentence into a video."""
     is_picture = _is_picture(output)
     if is_picture and seconds is not None:
         raise UserError(f"{output} is a picture and has no length; leave out --seconds or write an .mp4.")
-    width, height = parse_size(size)
+    if is_picture and image is not None:
+        raise UserError(f"{output} is a picture; a video begins with --image, so write an .mp4.")
+    if last is not None and image is None:
+        raise UserError("--last needs a picture to begin with; give it with --image.")
+    width, height = parse_size("128x128" if size is None else size)
     request = GenerationRequest(
         prompt=prompt,
         negative_prompt=negative_prompt,
@@ -56,47 +81,37 @@ def generate(
         guidance_scale=guidance_scale,
         seed=seed,
     )
-    check_model(model)
     requests = _requests(request, count)
-    places = [_place(output, request, index, count) for index, request in enumerate(requests, start=1)]
-    for place in places:
-        check_output_file(place)
-    _run(model, list(zip(requests, places, strict=True)), as_json)
+    if keep is not None and count > 1:
+        raise UserError("--keep keeps one generation; leave out --count, or make them one by one.")
+    destinations = [
+        Destination(_place(output, each, index, count), keep, model, as_json)
+        for index, each in enumerate(requests, start=1)
+    ]
+    pictures = [path for path in (image, last) if path is not None]
+    for path in pictures:
+        check_clip(path)
+    pipeline, loading = load_pipeline(model)
+    footage = read_clips(pipeline, pictures, (height, width) if size is not None else None, fps)
+    for index, (each, destination) in enumerate(zip(requests, destinations, strict=True)):
+        before = {"load": loading} if index == 0 else {}
+        asked = each if not footage else _from_pictures(each, footage, seconds)
+        write(pipeline, asked, destination, before, quiet=index > 0)
 
 
-def _run(model: str, jobs: list[tuple[GenerationRequest, Path]], as_json: bool) -> None:
-    start = time.perf_counter()
-    with spinner("loading the model"):
-        from tenku.media import PICTURE_SUFFIXES, write_picture, write_video
-        from tenku.pipeline import VideoPipeline
+def _from_pictures(request: GenerationRequest, footage: "Sequence[Footage]", seconds: float | None) -> "Task":
+    from tenku.timeline import animate
 
-        pipeline = VideoPipeline.from_pretrained(model)
-    loading = time.perf_counter() - start
-    for index, (request, place) in enumerate(jobs):
-        with show_stages() as on_progress:
-            result = pipeline(request, on_progress=on_progress)
-        if index == 0 and result.ignored_words:
-            tell(_ignored(model, result.ignored_words))
-        if index == 0 and result.num_unread_words:
-            tell(
-                f"the prompt is too long for the {model} model, which did not read its last "
-                f"{result.num_unread_words} words and signs; say it in fewer."
-            )
-        start = time.perf_counter()
-        if place.suffix.lower() in PICTURE_SUFFIXES:
-            write_picture(place, result.video.frames[0])
-        else:
-            write_video(place, result.video)
-        stages = {
-            **({"load": loading} if index == 0 else {}),
-            **result.seconds_by_stage,
-            "write": time.perf_counter() - start,
-        }
-        print(
-            _json_line(request, place, model, result, stages)
-            if as_json
-            else _line(place, result, request, stages)
-        )
+    return animate(
+        footage[0],
+        request.prompt,
+        seconds=2.0 if seconds is None else seconds,
+        last=footage[1] if len(footage) > 1 else None,
+        seed=request.seed,
+        negative_prompt=request.negative_prompt,
+        num_inference_steps=request.num_inference_steps,
+        guidance_scale=request.guidance_scale,
+    )
 
 
 def _is_picture(output: Path | None) -> bool:
@@ -130,44 +145,3 @@ def _slug(prompt: str) -> str:
     text = unicodedata.normalize("NFKC", prompt).lower()
     words = "".join(character if character.isalnum() else " " for character in text).split()
     return "-".join(words).encode()[:60].decode(errors="ignore").rstrip("-")
-
-
-def _ignored(model: str, words: tuple[str, ...]) -> str:
-    from tenku.worlds.vocabulary import CAMERA_MOVES, COLOURS, EVENT_KINDS, FLOORS, MATERIALS, SHAPES, SIZES
-
-    kinds = (SIZES, COLOURS, MATERIALS, SHAPES, EVENT_KINDS, [f"{floor} floor" for floor in FLOORS])
-    known = [*(", ".join(kind) for kind in kinds), f"camera {', '.join(CAMERA_MOVES)}"]
-    return (
-        f"the {model} model knows {'; '.join(known).replace('_', ' ')}; "
-        f"it ignored {', '.join(map(repr, words))}."
-    )
-
-
-def _line(place: Path, result: Any, request: GenerationRequest, stages: dict[str, float]) -> str:
-    video = result.video
-    length = f"{video.seconds:.3g} s at {video.fps:g} fps, " if video.num_frames > 1 else ""
-    return (
-        f"{place}: {length}{video.width}x{video.height}, seed {request.seed}, "
-        f"made in {sum(stages.values()):.1f} s"
-    )
-
-
-def _json_line(
-    request: GenerationRequest, place: Path, model: str, result: Any, stages: dict[str, float]
-) -> str:
-    video = result.video
-    facts = {
-        "path": str(place),
-        "frames": video.num_frames,
-        "fps": video.fps,
-        "width": video.width,
-        "height": video.height,
-        "seconds": round(video.seconds, 4),
-        "seed": request.seed,
-        "prompt": request.prompt,
-        "model": model,
-        "ignored_words": list(result.ignored_words),
-        "unread_words": result.num_unread_words,
-        "seconds_by_stage": {stage: round(taken, 4) for stage, taken in stages.items()},
-    }
-    return json.dumps(facts, ensure_ascii=False)

@@ -1,0 +1,232 @@
+"""What all verbs that make a video share: their options, where the footage comes from, how it is written."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+import typer
+
+from tenku.cli.arguments import check_model
+from tenku.cli.display import show_stages, spinner, tell
+from tenku.cli.places import check_output_file, free_name
+from tenku.errors import UserError
+from tenku.timeline.request import GenerationRequest
+
+if TYPE_CHECKING:
+    from tenku.pipeline import VideoPipeline
+    from tenku.timeline import Footage, Task
+
+KEPT_SUFFIX = ".tenku"
+MODEL_FPS = 16.0  # what the embedded model has seen
+
+ClipArgument: TypeAlias = Annotated[Path, typer.Argument(help="A video, a picture, or a .tenku file.")]
+PromptArgument: TypeAlias = Annotated[
+    str, typer.Argument(help="What should be seen, in English or Chinese.", show_default="what is seen")
+]
+OutputOption: TypeAlias = Annotated[
+    Path | None, typer.Option("--output", "-o", help="An .mp4.", show_default="from the clip's name")
+]
+KeepOption: TypeAlias = Annotated[
+    Path | None, typer.Option(help="Keep latents and request in this .tenku file, to go on from.")
+]
+SeedOption: TypeAlias = Annotated[int, typer.Option(help="Another seed gives another video.")]
+StepsOption: TypeAlias = Annotated[
+    int | None, typer.Option(help="Denoising steps.", show_default="the model's")
+]
+GuidanceOption: TypeAlias = Annotated[
+    float | None, typer.Option(help="How literally the prompt is taken.", show_default="the model's")
+]
+NegativeOption: TypeAlias = Annotated[str, typer.Option(help="What should not be seen.")]
+ModelOption: TypeAlias = Annotated[str, typer.Option(help="'embedded', or the folder of a trained model.")]
+JsonOption: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Print one line of JSON for each output.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a video goes, the .tenku file that is kept of it, and how it is told of."""
+
+    output: Path
+    keep: Path | None
+    model: str
+    as_json: bool
+
+    def __post_init__(self) -> None:
+        check_model(self.model)
+        check_output_file(self.output)
+        if self.output.suffix.lower() == KEPT_SUFFIX:
+            raise UserError(
+                f"{self.output} is kept beside the video; name that with -o, and this with --keep."
+            )
+        if self.keep is not None:
+            if self.keep.suffix.lower() != KEPT_SUFFIX:
+                raise UserError(f"{str(self.keep)!r} cannot be kept; end its name with {KEPT_SUFFIX}.")
+            check_output_file(self.keep)
+
+
+def make_from(
+    verb: str,
+    clips: Sequence[Path],
+    build: "Callable[[Sequence[Footage]], Task]",
+    *,
+    output: Path | None,
+    keep: Path | None,
+    model: str,
+    as_json: bool,
+) -> None:
+    """Read clips, build a task of them, and write what it makes."""
+    for clip in clips:
+        check_clip(clip)
+    place = free_name(Path(f"{clips[0].stem}-{verb}.mp4")) if output is None else output
+    destination = Destination(place, keep, model, as_json)
+    pipeline, loading = load_pipeline(model)
+    start = time.perf_counter()
+    footage = read_clips(pipeline, clips)
+    task = build(footage)
+    before = {"load": loading, "read": time.perf_counter() - start}
+    write(pipeline, task, destination, before)
+
+
+def load_pipeline(model: str) -> "tuple[VideoPipeline, float]":
+    """The pipeline of a model, and the seconds that it took to load."""
+    start = time.perf_counter()
+    with spinner("loading the model"):
+        from tenku.pipeline import VideoPipeline
+
+        pipeline = VideoPipeline.from_pretrained(model)
+    return pipeline, time.perf_counter() - start
+
+
+def check_clip(path: Path) -> None:
+    """Refuse what is no file before anything heavy is loaded."""
+    if not os.path.exists(path):
+        raise UserError(f"there is no file {str(path)!r}; give a video, a picture or a {KEPT_SUFFIX} file.")
+    if os.path.isdir(path):
+        raise UserError(f"{str(path)!r} is a directory; give a video, a picture or a {KEPT_SUFFIX} file.")
+
+
+def read_clips(
+    pipeline: "VideoPipeline",
+    paths: Sequence[Path],
+    size: tuple[int, int] | None = None,
+    fps: float = MODEL_FPS,
+) -> "list[Footage]":
+    """Footage of files at one size (height, width): the given one, that of the first of them that is kept,
+    or else what is nearest to the first."""
+    from tenku.timeline import load_kept
+
+    kept = {path: load_kept(path) for path in paths if path.suffix.lower() == KEPT_SUFFIX}
+    size = next((k.footage.size for k in kept.values()), None) if size is None else size
+    footage = []
+    for path in paths:
+        if path in kept:
+            footage.append(pipeline.reopen(kept[path]))
+        else:
+            footage.append(pipeline.footage_of(path, size, fps))
+        size = footage[-1].size if size is None else size
+    return footage
+
+
+def write(
+    pipeline: "VideoPipeline",
+    asked: "GenerationRequest | Task",
+    destination: Destination,
+    before: dict[str, float],
+    *,
+    quiet: bool = False,
+) -> None:
+    """Make what is asked for and write it frame by frame; tell where it is and how long everything took."""
+    from tenku.media import PICTURE_SUFFIXES, VideoWriter, write_picture
+    from tenku.timeline import Footage, Kept, save_kept
+    from tenku.timeline.kept import fingerprint
+
+    request = asked if isinstance(asked, GenerationRequest) else asked.request
+    ignored, num_unread = pipeline.not_read(request.prompt)
+    if not quiet:
+        _tell_of_words(destination.model, ignored, num_unread)
+    seconds: dict[str, float] = {}
+    writing, num_frames = 0.0, 0
+    parts: list[Footage] = []
+    on_part = parts.append if destination.keep is not None else None
+    is_picture = destination.output.suffix.lower() in PICTURE_SUFFIXES
+    with ExitStack() as stack:
+        on_progress = stack.enter_context(show_stages())
+        writer = None if is_picture else stack.enter_context(VideoWriter(destination.output, fps=request.fps))
+        for frame in pipeline.stream(asked, on_progress, seconds, on_part=on_part):
+            start = time.perf_counter()
+            if writer is None:
+                write_picture(destination.output, frame)
+            else:
+                writer.append(frame)
+            writing, num_frames = writing + time.perf_counter() - start, num_frames + 1
+        start = time.perf_counter()
+    if destination.keep is not None:
+        footage = pipeline.whole(parts, asked)
+        save_kept(destination.keep, Kept(footage, request, fingerprint(pipeline.model.vae)))
+    stages = {**before, **seconds, "write": writing + time.perf_counter() - start}
+    if destination.as_json:
+        print(_json_line(request, destination, num_frames, ignored, num_unread, stages))
+    else:
+        print(_line(request, destination, num_frames, stages))
+
+
+def _tell_of_words(model: str, ignored: Sequence[str], num_unread: int) -> None:
+    if ignored:
+        tell(_ignored(model, ignored))
+    if num_unread:
+        words = "word or sign" if num_unread == 1 else f"{num_unread} words and signs"
+        tell(f"the prompt is too long for the {model} model, which did not read its last {words}; be brief.")
+
+
+def _ignored(model: str, words: Sequence[str]) -> str:
+    from tenku.worlds.vocabulary import CAMERA_MOVES, COLOURS, EVENT_KINDS, FLOORS, MATERIALS, SHAPES, SIZES
+
+    kinds = (SIZES, COLOURS, MATERIALS, SHAPES, EVENT_KINDS, [f"{floor} floor" for floor in FLOORS])
+    known = [*(", ".join(kind) for kind in kinds), f"camera {', '.join(CAMERA_MOVES)}"]
+    return (
+        f"the {model} model knows {'; '.join(known).replace('_', ' ')}; "
+        f"it ignored {', '.join(map(repr, words))}."
+    )
+
+
+def _line(
+    request: GenerationRequest, destination: Destination, num_frames: int, stages: dict[str, float]
+) -> str:
+    length = f"{num_frames / request.fps:.3g} s at {request.fps:g} fps, " if num_frames > 1 else ""
+    return (
+        f"{destination.output}: {length}{request.width}x{request.height}, seed {request.seed}, "
+        f"made in {sum(stages.values()):.1f} s"
+    )
+
+
+def _json_line(
+    request: GenerationRequest,
+    destination: Destination,
+    num_frames: int,
+    ignored: Sequence[str],
+    num_unread: int,
+    stages: dict[str, float],
+) -> str:
+    facts: dict[str, Any] = {
+        "path": str(destination.output),
+        "frames": num_frames,
+        "fps": request.fps,
+        "width": request.width,
+        "height": request.height,
+        "seconds": round(num_frames / request.fps, 4),
+        "seed": request.seed,
+        "prompt": request.prompt,
+        "model": destination.model,
+        "ignored_words": list(ignored),
+        "unread_words": num_unread,
+        "seconds_by_stage": {stage: round(taken, 4) for stage, taken in stages.items()},
+    }
+    if destination.keep is not None:
+        facts["kept"] = str(destination.keep)
+    return json.dumps(facts, ensure_ascii=False)
