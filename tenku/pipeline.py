@@ -4,7 +4,7 @@ decodes a stream. A window slides along the timeline, and all of that is done fo
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -19,7 +19,15 @@ from tenku.checkpoint import Model, keep_freed_memory, load_model
 from tenku.denoiser import Denoiser, Draft, TrackConfig
 from tenku.errors import UserError
 from tenku.media import Frame, Video, nearest_size, read_conformed, read_picture
-from tenku.sampling import Guidance, guided_velocity, multistep, sample_tracks, shifted_sigmas
+from tenku.sampling import (
+    Guidance,
+    expected_looks,
+    guided_velocity,
+    multistep,
+    sample_tracks,
+    shifted_sigmas,
+    unnamed,
+)
 from tenku.text import TextConditioning
 from tenku.timeline import (
     Footage,
@@ -31,19 +39,24 @@ from tenku.timeline import (
     Timeline,
     Tracks,
     Window,
+    endless,
     padded_num_frames,
     stretched,
     text_to_video,
     tracks_of,
     windows,
 )
+from tenku.timeline.describing import named
 from tenku.timeline.kept import fingerprint
+from tenku.timeline.plans import carried
 from tenku.timeline.request import MAX_SECONDS, MAX_SIDE, MIN_SIDE, SIZE_STEP
 from tenku.vae import from_pixels, to_pixels
 
 __all__ = ["GenerationRequest", "GenerationResult", "OnProgress", "VideoPipeline"]
 
 DECODE_CHUNK = 4  # latent frames decoded at a time: memory does not grow with the length of the video
+_SAID = 0.7  # expected of what the text says; what it leaves open has about even chances
+_LIVE_STEP = 8  # latent frames made at a time while somebody speaks
 _USUAL_AREA = 128 * 128  # pixels that a foreign clip is brought to
 
 OnProgress: TypeAlias = Callable[[str, int, int], None]  # stage, done, total
@@ -84,6 +97,8 @@ class _Made:
     progress: OnProgress
     latents: Tensor | None = None
     tracks: Tensor | None = None
+    fading: Tensor | None = None  # of a shot that dissolves into the next, from the latent frame
+    fading_from: int = 0  # where that begins
     texts: dict[str, ReadText] = field(default_factory=dict)
 
 
@@ -131,6 +146,15 @@ class VideoPipeline:
         request, timeline = self._laid_out(asked, tracks)
         return self.render(timeline, request, on_progress, seconds_by_stage, on_part)
 
+    def live(self, request: GenerationRequest, next_prompt: Callable[[], str]) -> Iterator[Frame]:
+        """Frames (h w 3) for as long as a request says, of what is being said meanwhile: `next_prompt` is
+        asked before each part of about two seconds."""
+        defaults = self.model.sampling
+        slide = endless(next_prompt, defaults.window_size, defaults.window_overlap, _LIVE_STEP)
+        b, c, t, h, w = self.lay_out(request).latents.shape
+        room = text_to_video(request.prompt, (b, c, t + _LIVE_STEP, h, w))  # for a last part that is too long
+        return self.render(room, request, slide=slide)
+
     @torch.inference_mode()
     def render(
         self,
@@ -139,9 +163,10 @@ class VideoPipeline:
         on_progress: OnProgress | None = None,
         seconds_by_stage: dict[str, float] | None = None,
         on_part: Callable[[Footage], None] | None = None,
+        slide: Iterable[Window] | None = None,
     ) -> Iterator[Frame]:
         """The first `num_frames` frames (h w 3) of a timeline, by a request's seed and way of sampling; as
-        `stream` does."""
+        `stream` does. The window that slides along it may be led from outside."""
         made = _Made(
             {} if seconds_by_stage is None else seconds_by_stage,
             on_progress or (lambda stage, done, total: None),
@@ -150,15 +175,19 @@ class VideoPipeline:
         decoded = self.model.vae.decode_chunks(chunks.popleft() for _ in count())
         left, done, total = request.num_frames, 0, timeline.num_latent_frames
         defaults = self.model.sampling
-        for window in windows(timeline, defaults.window_size, defaults.window_overlap):
+        if slide is None:
+            slide = windows(timeline, defaults.window_size, defaults.window_overlap)
+        for window in slide:
+            if left <= 0:
+                return
             text = self.read(request, window.prompt, made)
             tracks = self.plan(request, timeline, window, text, made)
             latents = self.sample(request, timeline, window, text, tracks, made)
             made.latents, made.tracks = latents, tracks
-            new = latents[:, :, window.start - window.history :]
-            if on_part is not None:
+            new = _mixed(latents[:, :, window.start - window.history :], window, made)
+            if on_part is not None and new.shape[2]:
                 on_part(self._footage(new, tracks, window, request.fps))
-            for chunk in torch.split(new, DECODE_CHUNK, dim=2):
+            for chunk in torch.split(new, DECODE_CHUNK, dim=2) if new.shape[2] else ():
                 chunks.append(chunk)
                 with _timed(made.seconds, "decode"), self._precision():
                     frames = to_pixels(next(decoded)[0])[:left]
@@ -317,6 +346,11 @@ class VideoPipeline:
         generator = torch.Generator().manual_seed((request.seed + window.start) % 2**63)
         noise = torch.randn((number, config.channels, frames, rows, 1), generator=generator)
         square = None if known is None else replace(known, packed=stretched(known.packed, config, 1 / aspect))
+        if square is not None and window.fresh:
+            square = square.with_room()
+        if square is not None:
+            prompt = self._naming_all(window.prompt, positive, noise, square, made)
+            positive = self.read(request, prompt, made).positive.first(registers).repeated(number)
         with _timed(made.seconds, "plan"), self._precision():
             tracks = sample_tracks(
                 planner,
@@ -330,7 +364,24 @@ class VideoPipeline:
                 continued=continued,
                 lead=lead,
             )
-        return tracks.one(int(tracks.unseen().argmin())).spread(aspect)
+            clearest = tracks.one(int(tracks.unseen().argmin()))
+            if lead and made.tracks is not None:  # a new shot of the same things, as far as its text says
+                expected = expected_looks(planner, positive, config, noise)
+                clearest = carried(clearest, made.tracks[:, :, -1:], expected < _SAID, config)
+        return clearest.spread(aspect)
+
+    def _naming_all(
+        self, prompt: str, text: TextConditioning, noise: Tensor, known: Known, made: "_Made"
+    ) -> str:
+        """A prompt that says also what is there and what it does not speak of."""
+        planner, config = self.model.planner, self.model.denoiser.config.tracks
+        assert planner is not None
+        assert config is not None
+        with _timed(made.seconds, "plan"), self._precision():
+            things = known.things(config)
+            rows = unnamed(planner, text, config, noise, known)
+            names = [named(things[1:, row], config.look_sizes) for row in rows]
+        return " ".join([prompt, *(f"There is {name}." for name in names if name)])
 
     def sample(
         self,
@@ -374,7 +425,8 @@ class VideoPipeline:
 
     def _footage(self, latents: Tensor, tracks: Tensor | None, window: Window, fps: float) -> Footage:
         """What a window has added."""
-        new = None if tracks is None else tracks[:, :, window.start - window.history :]
+        back = window.start - window.history
+        new = None if tracks is None else tracks[:, :, back : back + latents.shape[2]]
         return Footage(latents, new, (), fps, **self._units())
 
     def _units(self) -> "_Units":
@@ -407,7 +459,8 @@ def _known_tracks(timeline: Timeline, window: Window, made: _Made) -> Known | No
         floor = made.tracks.new_ones(1, ahead, shape[3])
     else:
         tracks = timeline.tracks[:, :, window.start : window.horizon]
-        floor = timeline.track_floor[:, window.start : window.horizon]
+        floor = timeline.track_floor[:, window.start : window.horizon].clone()
+        floor[:, max(0, window.end - window.start) :] = 1  # there the next shot is known, not this one
     if back:
         assert made.tracks is not None  # a window that looks back has one before it
         tracks = torch.cat([made.tracks[:, :, -back:], tracks], 2)
@@ -419,12 +472,30 @@ def _canvas(timeline: Timeline, window: Window, made: _Made) -> Timeline:
     """The part of a timeline that a window makes, after the latents that it looks back at."""
     back = window.start - window.history
     latents = timeline.latents[:, :, window.start : window.stop]
-    floor = timeline.noise_floor[:, window.start : window.stop]
+    floor = timeline.noise_floor[:, window.start : window.stop].clone()
+    floor[:, max(0, window.end - window.start) :] = 1
     if back:
         assert made.latents is not None
         latents = torch.cat([made.latents[:, :, -back:], latents], 2)
         floor = torch.cat([torch.zeros_like(floor[:, :1]).expand(-1, back, -1, -1), floor], 1)
     return Timeline(latents, floor, ())
+
+
+def _mixed(new: Tensor, window: Window, made: _Made) -> Tensor:
+    """What a window adds to the video: the shot before fades out in it, what fades out later is put by."""
+    own, rest = new.tensor_split([max(0, window.end - window.start)], 2)
+    if made.fading is not None and own.shape[2]:
+        start, length = window.start - made.fading_from, made.fading.shape[2]
+        fading = made.fading[:, :, start : start + own.shape[2]]
+        share = torch.arange(start + 1, start + 1 + fading.shape[2]) / (length + 1)
+        mixed = torch.lerp(fading, own[:, :, : fading.shape[2]], share[:, None, None])
+        own = torch.cat([mixed, own[:, :, fading.shape[2] :]], 2)
+        if start + own.shape[2] >= length:
+            made.fading = None
+    if rest.shape[2]:
+        made.fading = rest if made.fading is None else torch.cat([made.fading, rest], 2)
+        made.fading_from = window.end
+    return own
 
 
 def _tracks_before(timeline: Timeline, window: Window, made: _Made) -> Tensor:

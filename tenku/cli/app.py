@@ -12,9 +12,11 @@ from tenku.cli.evaluate import evaluate
 from tenku.cli.extend import extend
 from tenku.cli.fill import fill
 from tenku.cli.generate import generate
+from tenku.cli.live import live
 from tenku.cli.loop import loop
 from tenku.cli.remix import remix
 from tenku.cli.simulate import simulate
+from tenku.cli.storyboard import storyboard
 from tenku.cli.train import train
 from tenku.errors import UserError
 
@@ -23,7 +25,7 @@ app = typer.Typer(
     help="Text, pictures and clips in, video out; and the way to make the model that does it.",
     pretty_exceptions_enable=False,
 )
-_MAKING = (generate, extend, fill, loop, blend, remix, edit)
+_MAKING = (generate, extend, fill, loop, blend, remix, edit, storyboard, live)
 for verb in (*_MAKING, simulate, train, evaluate):
     app.command()(verb)
 

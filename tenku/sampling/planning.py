@@ -1,18 +1,22 @@
 """Planning: tracks are sampled like anything else, as the picture that they are to a planner."""
 
+import math
 from itertools import permutations
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from tenku.denoiser import TrackConfig
+from tenku.denoiser import CAMERA_SIZE, SETTING_SIZE, TrackConfig
 from tenku.sampling.guidance import Guidance, guided_velocity
 from tenku.sampling.solvers import multistep, shifted_sigmas
 from tenku.text import TextConditioning
 from tenku.timeline.plans import Known, finished, packed_of_plan, plan_latents
 from tenku.timeline.timeline import Timeline
 from tenku.timeline.tracks import Tracks
+
+_DOUBT = 0.02  # the chance that something is not what the text calls it
+_CLEARLY = 0.5  # by how much something must fit better than by chance to be what the text speaks of
 
 
 def sample_tracks(
@@ -62,6 +66,15 @@ def _timeline(noise: Tensor, known: Known | None, config: TrackConfig, lead: int
     return Timeline(latents.expand(noise.shape), floor.expand(b, t, o, 1), ())
 
 
+def expected_looks(planner: nn.Module, text: TextConditioning, config: TrackConfig, noise: Tensor) -> Tensor:
+    """What a planner expects of its rows from their text alone: presence, looks and surroundings (c o) as
+    chances, the mean over some noise (b c t o 1)."""
+    level = torch.ones(len(noise), 1, 1, 1)
+    velocity = planner(noise, level, text.tokens, text.mask)
+    expected = packed_of_plan(noise - velocity.float(), config)
+    return expected[:, : 1 + max(config.look_channels, SETTING_SIZE - CAMERA_SIZE)].mean((0, 2))
+
+
 def rows_of(
     planner: nn.Module, text: TextConditioning, config: TrackConfig, noise: Tensor, known: Known
 ) -> list[int]:
@@ -70,14 +83,42 @@ def rows_of(
     A planner names its rows by what the text says; what is known comes in any order. The last row, the
     setting, stays.
     """
-    packed = known.packed.where(known.floor[:, None] < 1, 0)
-    looks = packed[0, : 1 + config.look_channels, :, :-1].amax(1)  # c o: what is known at any time
-    if not looks.any():
+    things = known.things(config)
+    if not things[0].any():
         return list(range(noise.shape[3]))
-    level = torch.ones(len(noise), 1, 1, 1)
-    expected = packed_of_plan(noise - planner(noise, level, text.tokens, text.mask).float(), config)
-    expected = expected[:, : 1 + config.look_channels, :, :-1].mean((0, 2))
-    fit = looks.T @ expected  # known row, row of the planner
+    fit = _fit(things, expected_looks(planner, text, config, noise), config)
     rows = range(fit.shape[0])
     best = max(permutations(rows), key=lambda order: float(fit[list(order), list(rows)].sum()))
     return [*best, noise.shape[3] - 1]
+
+
+def unnamed(
+    planner: nn.Module, text: TextConditioning, config: TrackConfig, noise: Tensor, known: Known
+) -> list[int]:
+    """Known objects that a planner's text says nothing of: it would not know how they go on."""
+    things = known.things(config)
+    expected = expected_looks(planner, text, config, noise)
+    order = rows_of(planner, text, config, noise, known)[:-1]
+    fit = _fit(things, expected, config)
+    silent = _fit(things, 0 * expected, config)  # as if it said nothing at all
+    return [
+        thing
+        for row, thing in enumerate(order)
+        if things[0, thing] > 0 and fit[thing, row] <= silent[thing, row] + _CLEARLY
+    ]
+
+
+def _fit(things: Tensor, expected: Tensor, config: TrackConfig) -> Tensor:
+    """How well known things (c o), presence and look, fit the rows of a plan: the log-likelihood of each look
+    in a row of which so much is expected, or of which nothing is said."""
+    rows = expected[: 1 + config.look_channels, :-1]
+    named = rows[0].clamp(0, 1)
+    fit = torch.zeros(things.shape[1], rows.shape[1])
+    parts = zip(
+        torch.split(things[1:], list(config.look_sizes)),
+        torch.split(rows[1:], list(config.look_sizes)),
+        strict=True,
+    )
+    for look, chances in parts:
+        fit += named * (look.T @ chances.clamp(_DOUBT, 1).log()) - (1 - named) * math.log(len(look))
+    return fit * things[0][:, None]

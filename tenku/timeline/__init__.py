@@ -23,10 +23,11 @@ if TYPE_CHECKING:
         loop,
         remix,
         storyboard,
+        storyboard_request,
     )
     from tenku.timeline.timeline import PromptSpan, Timeline, text_to_video
     from tenku.timeline.tracks import Tracks, stretched, tracks_of
-    from tenku.timeline.window import Window, windows
+    from tenku.timeline.window import Window, endless, windows
 
 __all__ = [
     "Footage",
@@ -42,6 +43,7 @@ __all__ = [
     "animate",
     "blend",
     "edit",
+    "endless",
     "extend",
     "fill",
     "frames_in",
@@ -51,6 +53,7 @@ __all__ = [
     "remix",
     "save_kept",
     "storyboard",
+    "storyboard_request",
     "stretched",
     "text_to_video",
     "tracks_of",
@@ -63,11 +66,11 @@ _MODULES = {
     "plans": ("Known",),
     "tasks": (
         *("Scene", "Task", "animate", "blend", "edit", "extend"),
-        *("fill", "loop", "remix", "storyboard"),
+        *("fill", "loop", "remix", "storyboard", "storyboard_request"),
     ),
     "timeline": ("PromptSpan", "Timeline", "text_to_video"),
     "tracks": ("Tracks", "stretched", "tracks_of"),
-    "window": ("Window", "windows"),
+    "window": ("Window", "endless", "windows"),
 }
 
 

@@ -122,11 +122,13 @@ def edited(footage: Footage, mask: Tensor, strength: float, prompt: str) -> Time
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One shot of a storyboard: its length, what is said of it, and footage that it opens with."""
+    """One shot of a storyboard: its length, what is said of it, footage that it opens with, and over how many
+    latent frames the shot before dissolves into it."""
 
     num_latent_frames: int
     prompt: str
     opening: Footage | None = None
+    dissolve: int = 0
 
 
 def storyboard(shots: Sequence[Shot], blank: Timeline) -> Timeline:
@@ -138,15 +140,15 @@ def storyboard(shots: Sequence[Shot], blank: Timeline) -> Timeline:
         PromptSpan(shot.prompt, start, start + shot.num_latent_frames)
         for start, shot in zip(starts, shots, strict=False)
     )
-    cuts = tuple(starts[1:-1])
+    cuts, dissolves = tuple(starts[1:-1]), tuple(shot.dissolve for shot in shots[1:])
     openings = [shot.opening for shot in shots if shot.opening is not None]
     if not openings:
-        return replace(blank, prompts=prompts, cuts=cuts)
+        return replace(blank, prompts=prompts, cuts=cuts, dissolves=dissolves)
     canvas = _Canvas.like(openings[0], starts[-1])
     for start, shot in zip(starts, shots, strict=False):
         if shot.opening is not None:
             canvas.put(shot.opening.first(shot.num_latent_frames), start, still=True)
-    return canvas.timeline(prompts, cuts)
+    return replace(canvas.timeline(prompts, cuts), dissolves=dissolves)
 
 
 class _Canvas:

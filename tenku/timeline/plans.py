@@ -34,6 +34,16 @@ class Known:
         """Which rows are known in which frames (f o), so many frames to a latent one."""
         return (self.floor[0] == 0).repeat_interleave(frames, 0)
 
+    def things(self, config: TrackConfig) -> Tensor:
+        """Presence and look (c o) of the objects that are known at any time."""
+        packed = self.packed.where(self.floor[:, None] < 1, 0)
+        return packed[0, : 1 + config.look_channels, :, :-1].amax(1)
+
+    def with_room(self) -> "Known":
+        """The same, but that nothing was seen in a row does not mean that nothing may come there."""
+        absent = (self.packed[:, 0] * (self.floor == 0)).amax(1, keepdim=True) == 0
+        return Known(self.packed, torch.where(absent, 1.0, self.floor))
+
 
 def plan_latents(packed: Tensor, config: TrackConfig) -> Tensor:
     """Packed tracks (b c t o) as a planner's latents (b c t o 1): a picture with an object a row."""
@@ -91,6 +101,29 @@ def finished(latents: Tensor, config: TrackConfig, known: Known | None, *, conti
     rows = held[:, : tracks.poses.shape[2]]
     tracks = replace(tracks, settings=_gliding(tracks.settings, held[:, -1]))
     return smoothed(tracks, rows)
+
+
+def carried(tracks: Tracks, before: Tensor, open_looks: Tensor, config: TrackConfig) -> Tracks:
+    """Tracks of a new shot in which things and room are those of the shot before, packed (1 c 1 o), as far as
+    the text leaves it open.
+
+    An object of the same colour and shape is made of the same material; the floor and the light stay. Which
+    channels (c o) are open is said by `open_looks`.
+    """
+    colours, shapes, materials, _ = torch.split(torch.arange(config.look_channels), list(config.look_sizes))
+    looks, there = tracks.looks.clone(), tracks.present[0] > 0
+    old = before[0, 1 : 1 + config.look_channels, 0, :-1].T * before[0, 0, 0, :-1, None]  # o looks
+    same = (looks[0][:, colours] @ old[:, colours].T) * (looks[0][:, shapes] @ old[:, shapes].T)
+    for row in range(looks.shape[1]):
+        alike = int(same[row].argmax()) if there[row] and same[row].max() > 0 else None
+        if alike is not None and open_looks[1 + materials, row].all():
+            looks[0, row, materials] = old[alike, materials]
+    settings = tracks.settings.clone()
+    around = before[0, 1 : 1 + SETTING_SIZE - CAMERA_SIZE, 0, -1]
+    same_floor = bool((settings[0, 0, CAMERA_SIZE:][:NUM_FLOORS] * around[:NUM_FLOORS]).sum() > 0)
+    if same_floor or open_looks[1 : 1 + NUM_FLOORS, -1].all():
+        settings[0, :, CAMERA_SIZE:] = around
+    return replace(tracks, looks=looks, settings=settings)
 
 
 def _with_known_looks(packed: Tensor, known: Known, config: TrackConfig) -> Tensor:

@@ -13,7 +13,7 @@ from tenku.media import conform_mask
 from tenku.timeline import layouts
 from tenku.timeline.describing import described
 from tenku.timeline.footage import Footage
-from tenku.timeline.request import GenerationRequest, frames_in
+from tenku.timeline.request import MAX_PROMPT_LENGTH, GenerationRequest, frames_in
 from tenku.timeline.timeline import Timeline
 
 
@@ -36,11 +36,13 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A shot of a storyboard: its prompt, its length in seconds, and footage that it opens with."""
+    """A shot of a storyboard: its prompt, its length in seconds, footage that it opens with, and over how
+    many seconds the shot before dissolves into it; 0 is a cut."""
 
     prompt: str
     seconds: float
     opening: Footage | None = None
+    dissolve: float = 0.0
 
 
 def animate(
@@ -143,11 +145,27 @@ def edit(
 def storyboard(scenes: Sequence[Scene], request: GenerationRequest, blank: Timeline) -> Task:
     """Shots one after the other, on the blank timeline of a request as long as all of them."""
     lengths = scene_lengths(scenes, request.fps)
-    shots = [
-        layouts.Shot(length, scene.prompt, scene.opening)
-        for length, scene in zip(lengths, scenes, strict=True)
-    ]
+    shots = []
+    for length, scene in zip(lengths, scenes, strict=True):
+        if not (math.isfinite(scene.dissolve) and 0 <= scene.dissolve <= scene.seconds):
+            raise UserError(
+                f"a dissolve of {scene.dissolve:g} seconds does not fit into a shot of {scene.seconds:g}."
+            )
+        fade = math.ceil(scene.dissolve * request.fps / 4 - 1e-6)
+        shots.append(layouts.Shot(length, scene.prompt, scene.opening, min(fade, length)))
     return Task(request, layouts.storyboard(shots, blank))
+
+
+def storyboard_request(
+    scenes: Sequence[Scene], *, height: int, width: int, fps: float, **sampling: Unpack[Sampling]
+) -> GenerationRequest:
+    """The request of a storyboard, as long as all of its scenes."""
+    num_frames = 1 + 4 * (sum(scene_lengths(scenes, fps)) - 1)
+    prompt = " ".join(scene.prompt for scene in scenes)[:MAX_PROMPT_LENGTH]
+    for scene in scenes:  # each is checked by itself
+        GenerationRequest(prompt=scene.prompt)
+    request = GenerationRequest(prompt=prompt, num_frames=num_frames, height=height, width=width, fps=fps)
+    return replace(request, **sampling)
 
 
 def scene_lengths(scenes: Sequence[Scene], fps: float, frames_per_latent: int = 4) -> list[int]:

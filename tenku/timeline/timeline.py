@@ -27,8 +27,9 @@ class Timeline:
 
     A floor that is the same all over each frame may be (b t 1 1), which saves the denoiser a quarter of its
     work. Known tracks are packed (b n t o), with a floor (b t o) for each row. At each of the latent frames
-    `cuts` a new shot begins. Those at `joints` are made, but so that they end in the frame of the known
-    latent there. What does not fit together is a ValueError.
+    `cuts` a new shot begins, into which the one before dissolves over as many frames as `dissolves` says.
+    Those at `joints` are made, but so that they end in the frame of the known latent there. What does not fit
+    together is a ValueError.
     """
 
     latents: Tensor
@@ -38,6 +39,7 @@ class Timeline:
     track_floor: Tensor | None = None
     cuts: tuple[int, ...] = ()
     joints: tuple[int, ...] = ()
+    dissolves: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         b, _, t, h, w = self.latents.shape
@@ -57,6 +59,13 @@ class Timeline:
             raise ValueError("the noise floor must lie between 0 (keep) and 1 (generate)")
         if any(not 0 < cut < t for cut in self.cuts) or list(self.cuts) != sorted(set(self.cuts)):
             raise ValueError(f"cuts {self.cuts} do not lie in order inside a timeline of {t} frames")
+        if self.dissolves:
+            ends = [*self.cuts[1:], t]
+            if len(self.dissolves) != len(self.cuts):
+                raise ValueError("there must be one dissolve, perhaps of 0 frames, for each cut")
+            parts = zip(self.cuts, self.dissolves, ends, strict=True)
+            if any(not 0 <= fade <= end - cut for cut, fade, end in parts):
+                raise ValueError(f"dissolves {self.dissolves} are longer than the shots that they lead to")
         for span in self.prompts:
             if not 0 <= span.start < span.stop <= t:
                 raise ValueError(
