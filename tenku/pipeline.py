@@ -16,12 +16,13 @@ import torch
 from torch import Tensor
 
 from tenku.checkpoint import Model, keep_freed_memory, load_model
-from tenku.denoiser import Denoiser, Draft, TrackConfig
+from tenku.denoiser import Denoiser, Draft, TrackConfig, TrackReader
 from tenku.errors import UserError
 from tenku.media import Frame, Video, nearest_size, read_conformed, read_picture
 from tenku.sampling import (
     Guidance,
     expected_looks,
+    fit_tracks,
     guided_velocity,
     multistep,
     sample_tracks,
@@ -259,9 +260,19 @@ class VideoPipeline:
         latents = torch.cat(list(parts), 2)
         tracks = None
         if self.model.reader is not None and config is not None:
-            read = self.model.reader.read(latents)
-            tracks = tracks_of(read, config).packed(config)
+            tracks = self._read_tracks(self.model.reader, config, latents)
         return Footage(latents, tracks, said(prompt, latents.shape[2]), video.fps, **self._units())
+
+    def _read_tracks(self, reader: TrackReader, config: TrackConfig, latents: Tensor) -> Tensor:
+        """The packed tracks that are seen in latents: read at a glance, then fitted window by window."""
+        tracks = tracks_of(reader.read(latents), config).packed(config)
+        drafter = getattr(self.model.denoiser, "drafter", None)
+        if drafter is None:
+            return tracks
+        size = self.model.sampling.window_size
+        parts = zip(torch.split(tracks, size, 2), torch.split(latents, size, 2), strict=True)
+        fitted = [fit_tracks(drafter, *part, self.model.sampling.fitting_steps) for part in parts]
+        return tracks_of(torch.cat(fitted, 2), config).packed(config)
 
     def footage_of(self, path: str | Path, size: tuple[int, int] | None = None, fps: float = 16.0) -> Footage:
         """A video or picture file as footage, at a size (height, width) or at what is nearest to its own."""

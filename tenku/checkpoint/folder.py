@@ -30,7 +30,8 @@ class SamplingDefaults:
     `temperature` is the size of the noise that a video starts from: below 1 there is less variety and less
     that goes wrong (Kingma and Dhariwal, arXiv 1807.03039, section 6). Of `planner_candidates` plans that one
     is followed in which things are seen best. A long timeline is made in windows of `window_size` latent
-    frames, of which the first `window_overlap` are those before.
+    frames, of which the first `window_overlap` are those before. Tracks read from somebody else's video are
+    fitted to it in `fitting_steps`.
     """
 
     num_inference_steps: int = 12
@@ -43,6 +44,7 @@ class SamplingDefaults:
     planner_candidates: int = 4
     window_size: int = 17
     window_overlap: int = 5
+    fitting_steps: int = 40
 
 
 @dataclass(frozen=True, slots=True)

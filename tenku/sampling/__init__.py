@@ -1,5 +1,6 @@
 """Solvers and guidance: plain functions of (velocity_fn, timeline, …)."""
 
+from tenku.sampling.fitting import fit_tracks
 from tenku.sampling.guidance import Guidance, guided_velocity, stack_texts
 from tenku.sampling.planning import expected_looks, sample_tracks, unnamed
 from tenku.sampling.solvers import euler, multistep, shifted_sigmas
@@ -8,6 +9,7 @@ __all__ = [
     "Guidance",
     "euler",
     "expected_looks",
+    "fit_tracks",
     "guided_velocity",
     "multistep",
     "sample_tracks",
