@@ -210,7 +210,7 @@ def embedded() -> EmbeddedRecipe:
             compile_from=0.15,
         ),
         planner_training=TrainerConfig(
-            num_steps=2_900, muon_lr=2e-3, adamw_lr=1e-3, ema_decay=0.995, decay_share=0.6
+            num_steps=4_400, muon_lr=2e-3, adamw_lr=1e-3, ema_decay=0.995, decay_share=0.6
         ),
         reader=TrackReaderConfig(tracks=TRACKS),
         reader_task=ReaderTaskConfig(

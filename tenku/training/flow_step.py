@@ -19,7 +19,7 @@ Predict = Callable[..., Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """The velocity that a network sees in latents (b c t h w) under noise; sigma is (b 1 t 1 1)."""
+    """The velocity that a network sees in latents (b c t h w) under noise; sigma is (b 1 t h w)."""
 
     velocity: Tensor
     latents: Tensor
@@ -40,12 +40,12 @@ def guess(
     tracks: Tensor | None = None,
     temperature: Tensor | None = None,
 ) -> Guess:
-    """What a network says of latents (b c t h w) under new noise at sigma (b t), of a size (b,) other than 1
-    if a temperature is given."""
+    """What a network says of latents (b c t h w) under new noise at sigma, (b t) or (b t h w) whose h and w
+    may be 1, of a size (b,) other than 1 if a temperature is given."""
     noise = torch.randn(latents.shape, generator=generator)
     if temperature is not None:
         noise = noise * temperature[:, None, None, None, None]
-    spread = sigma[:, None, :, None, None]
+    spread = sigma[:, None, :, None, None] if sigma.ndim == 2 else sigma[:, None]
     with torch.autocast("cpu", torch.bfloat16):
         velocity = predict(add_noise(latents, noise, spread), sigma, text.tokens, text.mask, tracks)
     return Guess(velocity, latents, noise, spread)

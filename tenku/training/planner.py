@@ -27,13 +27,26 @@ from tenku.worlds.description import SceneDescription
 class PlannerTaskConfig:
     """Batch, shares of the steps by bucket name, and how captions are drawn and left out.
 
-    Buckets with at least `compile_from` of the steps are compiled; samples take `num_steps` and
-    `guidance_scale`.
+    Half of the clips of buckets longer than `window` are cut to so many of their frames, anywhere after the
+    first: to go on from what is known is learned there. In a known frame each object is unknown with a chance
+    of `unseen_share`. Buckets with at least `compile_from` of the steps are compiled; samples take
+    `num_steps` and `guidance_scale`.
     """
 
     bucket_shares: Mapping[str, float]
     batch_size: int = 96
-    noise_levels: NoiseLevels = field(default_factory=lambda: NoiseLevels(logit_mean=0.3, logit_std=1.2))
+    noise_levels: NoiseLevels = field(
+        default_factory=lambda: NoiseLevels(
+            logit_mean=0.3,
+            logit_std=1.2,
+            shared_share=0.5,
+            independent_share=0.08,
+            known_share=0.36,
+            ramp_share=0.06,
+        )
+    )
+    window: str = "sketch"
+    unseen_share: float = 0.1
     text_dropout: float = 0.05
     plain_share: float = 0.2
     text_length: int = 64
@@ -66,17 +79,18 @@ class PlannerTask:
         names = [name for name in training if config.bucket_shares.get(name, 0) > 0]
         if not names:
             raise ValueError("no bucket with a share of the steps has sketches: simulate them first")
-        self.training = [(name, training[name]) for name in names]
+        self.training = {name: training[name] for name in names}
         self.shares = torch.tensor([config.bucket_shares[name] for name in names])
         rows = module.config.named_rows
         lengths = {name: training[name].poses.shape[1] for name in names}
         grids = {n: (1 + (t - 1) // tracks.frames_per_latent, rows, 1) for n, t in lengths.items()}
+        self.lengths = {name: grid[0] for name, grid in grids.items()}
         self.predict = compiled_denoiser(module, grids, config.bucket_shares, config.compile_from)
 
     def loss(self, step: int, generator: torch.Generator) -> StepLoss:
         """Flow loss over a batch of one bucket, half of it mirrored."""
-        name, sketches = self.training[int(torch.multinomial(self.shares, 1, generator=generator))]
-        predict = self.predict[name]
+        name = list(self.training)[int(torch.multinomial(self.shares, 1, generator=generator))]
+        sketches = self.training[name]
         batch = self.config.batch_size
         chosen = torch.randint(len(sketches), (batch,), generator=generator).tolist()
         mirrored = sketches.mirrored(chosen, generator)
@@ -86,13 +100,30 @@ class PlannerTask:
             "" if rng.random() < self.config.text_dropout else write_caption(d, rng, self.config.plain_share)
             for d in descriptions
         ]
-        latents = self._latents(tracks)
+        latents, name = self._window(self._latents(tracks), name, generator)
         text = self._encode(captions)
-        sigma = self.config.noise_levels.sample(batch, latents.shape[2], generator)
-        loss = guess(predict, latents, sigma, text, generator).loss().mean()
+        sigma = self._levels(latents, generator)
+        loss = guess(self.predict[name], latents, sigma, text, generator).loss().mean()
         grid = (latents.shape[2], latents.shape[3], 1)
         flops = batch * self.module.training_flops(grid, text.tokens.shape[1])
         return StepLoss(loss, batch, flops, {})
+
+    def _window(self, latents: Tensor, name: str, generator: torch.Generator) -> tuple[Tensor, str]:
+        """Half of the time only a window of a long bucket, and the bucket that is as long."""
+        length = self.lengths.get(self.config.window, 0)
+        room = latents.shape[2] - length
+        if not length or room < 1 or torch.rand((), generator=generator) < 0.5:
+            return latents, name
+        start = 1 + int(torch.randint(room, (), generator=generator))
+        return latents[:, :, start : start + length], self.config.window
+
+    def _levels(self, latents: Tensor, generator: torch.Generator) -> Tensor:
+        """Noise levels (b t o 1): those of the frames, but what is not seen is as noisy as the rest."""
+        b, _, t, o, _ = latents.shape
+        frames = self.config.noise_levels.sample(b, t, generator)
+        sigma = frames[:, :, None].expand(-1, -1, o).clone()
+        unseen = torch.rand(b, 1, o, generator=generator) < self.config.unseen_share
+        return torch.where(unseen, frames.amax(1)[:, None, None], sigma)[..., None]
 
     def uses_muon(self, name: str, parameter: nn.Parameter) -> bool:
         """Matrices of the blocks."""
