@@ -57,6 +57,8 @@ __all__ = ["GenerationRequest", "GenerationResult", "OnProgress", "VideoPipeline
 
 DECODE_CHUNK = 4  # latent frames decoded at a time: memory does not grow with the length of the video
 _SAID = 0.7  # expected of what the text says; what it leaves open has about even chances
+_CANDIDATES_GOING_ON = 2
+_PAINTED_AGAIN = 2  # latent frames that the denoiser looks back at: the plan has looked further
 _LIVE_STEP = 8  # latent frames made at a time while somebody speaks
 _USUAL_AREA = 128 * 128  # pixels that a foreign clip is brought to
 
@@ -184,8 +186,10 @@ class VideoPipeline:
             text = self.read(request, window.prompt, made)
             tracks = self.plan(request, timeline, window, text, made)
             latents = self.sample(request, timeline, window, text, tracks, made)
-            made.latents, made.tracks = latents, tracks
-            new = _mixed(latents[:, :, window.start - window.history :], window, made)
+            before = [] if made.latents is None else [made.latents]
+            made.latents = torch.cat([*before, latents], 2)[:, :, -_PAINTED_AGAIN:]
+            made.tracks = tracks
+            new = _mixed(latents, window, made)
             if on_part is not None and new.shape[2]:
                 on_part(self._footage(new, tracks, window, request.fps))
             for chunk in torch.split(new, DECODE_CHUNK, dim=2) if new.shape[2] else ():
@@ -350,7 +354,9 @@ class VideoPipeline:
         """The clearest of several plans for all that is in view of a window."""
         defaults, continued = self.model.sampling, window.history > 0
         lead = int(continued and (known is None or bool((known.floor[:, 0] > 0).all())))
-        number, aspect = defaults.planner_candidates, request.width / request.height
+        # What goes on has less to choose from than what begins.
+        number = defaults.planner_candidates if known is None or window.fresh else _CANDIDATES_GOING_ON
+        aspect = request.width / request.height
         frames, rows = window.horizon - window.history + lead, planner.config.named_rows
         registers = self.model.text_encoder.config.num_registers
         positive, negative = (t.first(registers).repeated(number) for t in (text.positive, text.negative))
@@ -359,9 +365,15 @@ class VideoPipeline:
         square = None if known is None else replace(known, packed=stretched(known.packed, config, 1 / aspect))
         if square is not None and window.fresh:
             square = square.with_room()
-        if square is not None:
-            prompt = self._naming_all(window.prompt, positive, noise, square, made)
+        expected = None
+        if square is not None or (lead and made.tracks is not None):
+            with _timed(made.seconds, "plan"), self._precision():
+                expected = expected_looks(planner, positive, config, noise)
+        silent = [] if square is None or expected is None else unnamed(square, expected, config)
+        if square is not None and silent:
+            prompt = _naming(window.prompt, square, silent, config)
             positive = self.read(request, prompt, made).positive.first(registers).repeated(number)
+            expected = None
         with _timed(made.seconds, "plan"), self._precision():
             tracks = sample_tracks(
                 planner,
@@ -372,27 +384,14 @@ class VideoPipeline:
                 defaults.planner_steps,
                 defaults.planner_guidance_scale,
                 square,
+                expected=expected,
                 continued=continued,
                 lead=lead,
             )
             clearest = tracks.one(int(tracks.unseen().argmin()))
-            if lead and made.tracks is not None:  # a new shot of the same things, as far as its text says
-                expected = expected_looks(planner, positive, config, noise)
+            if expected is not None and lead and made.tracks is not None:  # a new shot of the same things
                 clearest = carried(clearest, made.tracks[:, :, -1:], expected < _SAID, config)
         return clearest.spread(aspect)
-
-    def _naming_all(
-        self, prompt: str, text: TextConditioning, noise: Tensor, known: Known, made: "_Made"
-    ) -> str:
-        """A prompt that says also what is there and what it does not speak of."""
-        planner, config = self.model.planner, self.model.denoiser.config.tracks
-        assert planner is not None
-        assert config is not None
-        with _timed(made.seconds, "plan"), self._precision():
-            things = known.things(config)
-            rows = unnamed(planner, text, config, noise, known)
-            names = [named(things[1:, row], config.look_sizes) for row in rows]
-        return " ".join([prompt, *(f"There is {name}." for name in names if name)])
 
     def sample(
         self,
@@ -403,12 +402,15 @@ class VideoPipeline:
         tracks: Tensor | None,
         made: "_Made",
     ) -> Tensor:
-        """Latents (b c t h w) of a window and what it looks back at."""
+        """Latents (b c t h w) that a window adds."""
         defaults = self.model.sampling
         scale = defaults.guidance_scale if request.guidance_scale is None else request.guidance_scale
         guidance = Guidance(scale=scale, interval=defaults.guidance_interval)
         steps = request.num_inference_steps or defaults.num_inference_steps
         denoiser = self.model.denoiser
+        back = min(window.start - window.history, _PAINTED_AGAIN)
+        window = replace(window, history=window.start - back)
+        tracks = None if tracks is None else tracks[:, :, -(window.stop - window.history) :]
         canvas = _canvas(timeline, window, made)
         generator = torch.Generator().manual_seed((request.seed + window.start) % 2**63)
         noise = defaults.temperature * torch.randn(canvas.latents.shape, generator=generator)
@@ -432,7 +434,7 @@ class VideoPipeline:
                 there = slice(joint - window.history, joint - window.history + 1)
                 still = timeline.latents[:, :, joint : joint + 1]
                 latents[:, :, there] = self.model.vae.ending_in(latents[:, :, there], still)
-        return latents
+        return latents[:, :, back:]
 
     def _footage(self, latents: Tensor, tracks: Tensor | None, window: Window, fps: float) -> Footage:
         """What a window has added."""
@@ -451,6 +453,13 @@ class VideoPipeline:
     def _precision(self) -> torch.autocast:
         """Where the networks run: matrix products in the processor's fast type, sums in float32."""
         return torch.autocast("cpu", self.dtype, enabled=self.dtype != torch.float32)
+
+
+def _naming(prompt: str, known: Known, silent: Sequence[int], config: TrackConfig) -> str:
+    """A prompt that also says what is there and what it does not speak of."""
+    things = known.things(config)
+    names = [named(things[1:, row], config.look_sizes) for row in silent]
+    return " ".join([prompt, *(f"There is {name}." for name in names if name)])
 
 
 def said(prompt: str, num_latent_frames: int) -> tuple[PromptSpan, ...]:

@@ -29,20 +29,24 @@ def sample_tracks(
     guidance_scale: float,
     known: Known | None = None,
     *,
+    expected: Tensor | None = None,
     continued: bool = False,
     lead: int = 0,
 ) -> Tracks:
     """Tracks of texts, led away from the negative ones, from noise (b c t o 1), around what is known.
 
     Of texts the planner is told what it was trained on: the encoder's registers. What is left of the noise in
-    poses is smoothed away. Unless tracks are `continued` from others their first latent frame stands for one
-    frame. So many frames of noise as `lead` come before them: to a planner the first always stands for one.
+    poses is smoothed away. What is known comes in any order, and is put where it is `expected`. Unless tracks
+    are `continued` from others their first latent frame stands for one frame. So many frames of noise as
+    `lead` come before them: to a planner the first always stands for one.
     """
     places = list(range(noise.shape[3]))
     if known is not None:
         if known.packed.shape[2] != noise.shape[2] - lead:
             raise ValueError("what is known of tracks must be as long as what is planned")
-        places = rows_of(planner, positive, config, noise, known)
+        if expected is None:
+            expected = expected_looks(planner, positive, config, noise)
+        places = rows_of(known, expected, config)
         known = Known(known.packed[..., places], known.floor[..., places])
     guidance = Guidance(scale=guidance_scale, interval=(0.0, 1.0))
     plan = multistep(
@@ -75,35 +79,28 @@ def expected_looks(planner: nn.Module, text: TextConditioning, config: TrackConf
     return expected[:, : 1 + max(config.look_channels, SETTING_SIZE - CAMERA_SIZE)].mean((0, 2))
 
 
-def rows_of(
-    planner: nn.Module, text: TextConditioning, config: TrackConfig, noise: Tensor, known: Known
-) -> list[int]:
-    """Which of the known rows to put where a planner expects, from its text, something that looks like it.
+def rows_of(known: Known, expected: Tensor, config: TrackConfig) -> list[int]:
+    """Which of the known rows to put where a planner expects something that looks like it.
 
     A planner names its rows by what the text says; what is known comes in any order. The last row, the
     setting, stays.
     """
-    things = known.things(config)
+    things, rows = known.things(config), list(range(known.packed.shape[3] - 1))
     if not things[0].any():
-        return list(range(noise.shape[3]))
-    fit = _fit(things, expected_looks(planner, text, config, noise), config)
-    rows = range(fit.shape[0])
-    best = max(permutations(rows), key=lambda order: float(fit[list(order), list(rows)].sum()))
-    return [*best, noise.shape[3] - 1]
-
-
-def unnamed(
-    planner: nn.Module, text: TextConditioning, config: TrackConfig, noise: Tensor, known: Known
-) -> list[int]:
-    """Known objects that a planner's text says nothing of: it would not know how they go on."""
-    things = known.things(config)
-    expected = expected_looks(planner, text, config, noise)
-    order = rows_of(planner, text, config, noise, known)[:-1]
+        return [*rows, len(rows)]
     fit = _fit(things, expected, config)
-    silent = _fit(things, 0 * expected, config)  # as if it said nothing at all
+    best = max(permutations(rows), key=lambda order: float(fit[list(order), rows].sum()))
+    return [*best, len(rows)]
+
+
+def unnamed(known: Known, expected: Tensor, config: TrackConfig) -> list[int]:
+    """Known objects of which a planner expects nothing: it would not know how they go on."""
+    things = known.things(config)
+    fit = _fit(things, expected, config)
+    silent = _fit(things, 0 * expected, config)  # as if nothing at all were said
     return [
         thing
-        for row, thing in enumerate(order)
+        for row, thing in enumerate(rows_of(known, expected, config)[:-1])
         if things[0, thing] > 0 and fit[thing, row] <= silent[thing, row] + _CLEARLY
     ]
 
