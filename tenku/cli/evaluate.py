@@ -14,13 +14,18 @@ class Suite(StrEnum):
     """What is measured."""
 
     prompts = "prompts"
+    timeline = "timeline"
     vae = "vae"
 
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="'embedded', or the folder of a trained model.")],
     suite: Annotated[
-        Suite, typer.Option(help="prompts: is in the video what the prompt says; vae: reconstruction.")
+        Suite,
+        typer.Option(
+            help="prompts: is in the video what the prompt says; timeline: extending, filling, long videos; "
+            "vae: reconstruction."
+        ),
     ] = Suite.prompts,
     n: Annotated[int, typer.Option("--n", "-n", help="How many clips.")] = 100,
     seed: Annotated[int, typer.Option(help="Another seed gives other clips.")] = 0,

@@ -6,6 +6,7 @@ from tenku.evaluation.judge import Judge, load_judge
 from tenku.evaluation.parsing import ParsedObject, ParsedVideo, parse_video
 from tenku.evaluation.prompts import evaluate_judge, evaluate_prompts
 from tenku.evaluation.report import Report, Row
+from tenku.evaluation.timeline import evaluate_timeline
 
 __all__ = [
     "Judge",
@@ -16,12 +17,13 @@ __all__ = [
     "evaluate",
     "evaluate_judge",
     "evaluate_prompts",
+    "evaluate_timeline",
     "evaluate_vae",
     "load_judge",
     "parse_video",
 ]
 
-_SUITES = {"prompts": evaluate_prompts, "vae": evaluate_vae}
+_SUITES = {"prompts": evaluate_prompts, "timeline": evaluate_timeline, "vae": evaluate_vae}
 _MAX_N = 10_000
 
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from tenku.timeline.request import GenerationRequest, frames_in, padded_num_frames
 
 if TYPE_CHECKING:
+    from tenku.timeline.describing import named
     from tenku.timeline.footage import Footage
-    from tenku.timeline.kept import Kept, load_kept, save_kept
-    from tenku.timeline.plans import Known
+    from tenku.timeline.kept import Kept, fingerprint, load_kept, save_kept
+    from tenku.timeline.plans import Known, carried
     from tenku.timeline.tasks import (
         Scene,
         Task,
@@ -42,13 +43,16 @@ __all__ = [
     "Window",
     "animate",
     "blend",
+    "carried",
     "edit",
     "endless",
     "extend",
     "fill",
+    "fingerprint",
     "frames_in",
     "load_kept",
     "loop",
+    "named",
     "padded_num_frames",
     "remix",
     "save_kept",
@@ -61,9 +65,10 @@ __all__ = [
 ]
 
 _MODULES = {
+    "describing": ("named",),
     "footage": ("Footage",),
-    "kept": ("Kept", "load_kept", "save_kept"),
-    "plans": ("Known",),
+    "kept": ("Kept", "fingerprint", "load_kept", "save_kept"),
+    "plans": ("Known", "carried"),
     "tasks": (
         *("Scene", "Task", "animate", "blend", "edit", "extend"),
         *("fill", "loop", "remix", "storyboard", "storyboard_request"),

@@ -29,7 +29,7 @@ class Footage:
     track_config: TrackConfig | None = None
 
     def __post_init__(self) -> None:
-        if self.latents.ndim != 5 or len(self.latents) != 1 or not self.latents.shape[2]:
+        if self.latents.ndim != 5 or len(self.latents) != 1:
             raise ValueError(f"footage is one clip (1 c t h w), not {tuple(self.latents.shape)}")
         if self.tracks is not None and self.track_config is None:
             raise ValueError("tracks of footage need the configuration that they are packed by")

@@ -24,6 +24,7 @@ def animated(first: Footage, num_latent_frames: int, prompt: str, last: Footage 
     canvas.put(first, 0)
     if last is not None:
         canvas.put(_with_rows_of(first, last).first(1), num_latent_frames - 1, still=True)
+    canvas.make_room()
     return canvas.timeline((PromptSpan(prompt, 0, num_latent_frames),))
 
 
@@ -184,6 +185,11 @@ class _Canvas:
             self._has_tracks = True
             self.tracks[:, :, there] = footage.tracks[:, :, skipped:]
             self.track_floor[:, there] = 0
+
+    def make_room(self) -> None:
+        """What is not seen in a row of known tracks may still come there."""
+        seen = (self.tracks[:, 0] * (self.track_floor == 0)).amax(1, keepdim=True) > 0
+        self.track_floor = torch.where(seen, self.track_floor, 1.0)
 
     def free(self, start: int, stop: int) -> None:
         """Nothing is known here any more."""

@@ -1,0 +1,148 @@
+"""A timeline in the making: what has been made of it so far, and what a window of it sees."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from tenku.checkpoint import Model
+from tenku.text import TextConditioning
+from tenku.timeline import Footage, GenerationRequest, Known, Timeline, Window
+
+PAINTED_AGAIN = 2  # latent frames that the denoiser looks back at: the plan has looked further
+
+OnProgress: TypeAlias = Callable[[str, int, int], None]  # stage, done, total
+
+
+@dataclass(frozen=True, slots=True)
+class ReadText:
+    """What a video should show and what it should not."""
+
+    positive: TextConditioning
+    negative: TextConditioning
+
+
+@dataclass(slots=True)
+class Making:
+    """One request on one timeline, with the last latent frames (1 c n h w) and packed tracks (1 n t o) that
+    have been made of it. Seconds are added up by stage."""
+
+    model: Model
+    dtype: torch.dtype
+    request: GenerationRequest
+    timeline: Timeline
+    progress: OnProgress
+    seconds: dict[str, float] = field(default_factory=dict)
+    latents: Tensor | None = None
+    tracks: Tensor | None = None
+    _texts: dict[str, ReadText] = field(default_factory=dict)
+    _fading: Tensor | None = None  # of a shot that dissolves into the next, from the latent frame
+    _fading_from: int = 0  # where that begins
+
+    def text(self, prompt: str) -> ReadText:
+        """What a prompt says, and what the request wants to be led away from."""
+        if prompt not in self._texts:
+            encode = self.model.text_encoder.encode
+            with self.stage("text"):
+                self._texts[prompt] = ReadText(encode([prompt]), encode([self.request.negative_prompt]))
+        return self._texts[prompt]
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """A block whose seconds count for a stage, and in which networks run at the machine's precision:
+        matrix products in the processor's fast type, sums in float32."""
+        started = time.perf_counter()
+        with torch.autocast("cpu", self.dtype, enabled=self.dtype != torch.float32):
+            yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
+
+    def noise(self, window: Window, shape: tuple[int, ...]) -> Tensor:
+        """Noise of a window: the request's seed, counted on from its start."""
+        generator = torch.Generator().manual_seed((self.request.seed + window.start) % 2**63)
+        return torch.randn(shape, generator=generator)
+
+    def known_tracks(self, window: Window) -> Known | None:
+        """What is known of the tracks in view of a window: what was made, and what the timeline knows."""
+        back, timeline = window.start - window.history, self.timeline
+        if timeline.tracks is None or timeline.track_floor is None:
+            if self.tracks is None or not back:
+                return None
+            shape = (1, self.tracks.shape[1], window.horizon - window.start, self.tracks.shape[3])
+            tracks, floor = torch.zeros(shape), torch.ones(1, *shape[2:])
+        else:
+            tracks = timeline.tracks[:, :, window.start : window.horizon]
+            floor = timeline.track_floor[:, window.start : window.horizon].clone()
+            floor[:, max(0, window.end - window.start) :] = 1  # there the next shot is known, not this one
+        if back:
+            assert self.tracks is not None  # a window that looks back has one before it
+            tracks = torch.cat([self.tracks[:, :, -back:], tracks], 2)
+            floor = torch.cat([torch.zeros_like(floor[:, :1]).expand(-1, back, -1), floor], 1)
+        return Known(tracks, floor)
+
+    def canvas(self, window: Window) -> Timeline:
+        """The part of the timeline that a window makes, after the latents that it looks back at."""
+        back = window.start - window.history
+        latents = self.timeline.latents[:, :, window.start : window.stop]
+        floor = self.timeline.noise_floor[:, window.start : window.stop].clone()
+        floor[:, max(0, window.end - window.start) :] = 1
+        if back:
+            assert self.latents is not None
+            latents = torch.cat([self.latents[:, :, -back:], latents], 2)
+            floor = torch.cat([torch.zeros_like(floor[:, :1]).expand(-1, back, -1, -1), floor], 1)
+        return Timeline(latents, floor, ())
+
+    def tracks_before(self, window: Window) -> Tensor | None:
+        """The tracks (1 n t o) that the known latents of a window's canvas were made along."""
+        if self.timeline.tracks is None:
+            return None
+        tracks = self.timeline.tracks[:, :, window.start : window.stop]
+        back = window.start - window.history
+        return (
+            torch.cat([self.tracks[:, :, -back:], tracks], 2) if back and self.tracks is not None else tracks
+        )
+
+    def add(self, window: Window, latents: Tensor, tracks: Tensor | None) -> Footage:
+        """Take what a window has made, and give back what of it is to be seen.
+
+        The shot before fades out in it; what fades out later is put by.
+        """
+        before = [] if self.latents is None else [self.latents]
+        self.latents = torch.cat([*before, latents], 2)[:, :, -PAINTED_AGAIN:]
+        self.tracks = tracks
+        seen = self._mixed(latents, window)
+        back = window.start - window.history
+        new = None if tracks is None else tracks[:, :, back : back + seen.shape[2]]
+        return footage(self.model, seen, new, self.request.fps)
+
+    def _mixed(self, new: Tensor, window: Window) -> Tensor:
+        own, rest = new.tensor_split([max(0, window.end - window.start)], 2)
+        if self._fading is not None and own.shape[2]:
+            start, length = window.start - self._fading_from, self._fading.shape[2]
+            fading = self._fading[:, :, start : start + own.shape[2]]
+            share = torch.arange(start + 1, start + 1 + fading.shape[2]) / (length + 1)
+            mixed = torch.lerp(fading, own[:, :, : fading.shape[2]], share[:, None, None])
+            own = torch.cat([mixed, own[:, :, fading.shape[2] :]], 2)
+            if start + own.shape[2] >= length:
+                self._fading = None
+        if rest.shape[2]:
+            self._fading = rest if self._fading is None else torch.cat([self._fading, rest], 2)
+            self._fading_from = window.end
+        return own
+
+
+def footage(model: Model, latents: Tensor, tracks: Tensor | None, fps: float) -> Footage:
+    """Latents and tracks as a model makes them."""
+    vae = model.vae.config
+    return Footage(
+        latents,
+        tracks,
+        (),
+        fps,
+        frames_per_latent=vae.temporal_compression,
+        pixels_per_latent=vae.spatial_compression,
+        track_config=model.denoiser.config.tracks,
+    )

@@ -1,0 +1,74 @@
+"""Somebody else's pictures and clips as footage: latents, and the tracks that are seen in them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tenku.checkpoint import Model
+from tenku.denoiser import TrackConfig, TrackReader
+from tenku.errors import UserError
+from tenku.media import Video, nearest_size, read_conformed, read_picture
+from tenku.pipeline.making import footage
+from tenku.sampling import fit_tracks
+from tenku.timeline import Footage, Kept, PromptSpan, fingerprint, tracks_of
+from tenku.timeline.request import MAX_SECONDS, MAX_SIDE, MIN_SIDE, SIZE_STEP
+from tenku.vae import from_pixels
+
+_CHUNK = 16  # latent frames encoded at a time
+_USUAL_AREA = 128 * 128  # pixels that a foreign clip is brought to
+
+
+@torch.inference_mode()
+def encoded(model: Model, video: Video, prompt: str = "") -> Footage:
+    """A video as latents, with the tracks that are seen in it.
+
+    Its sides must be multiples of what a latent position spans; up to three frames at its end are left out,
+    so that latent frames are full.
+    """
+    config, group = model.denoiser.config.tracks, model.vae.config.temporal_compression
+    kept = video.num_frames - (video.num_frames - 1) % group
+    chunks = np.split(video.frames[:kept], range(1 + _CHUNK * group, kept, _CHUNK * group))
+    parts = model.vae.encode_chunks(from_pixels(chunk)[None] for chunk in chunks)
+    latents = torch.cat(list(parts), 2)
+    tracks = None
+    if model.reader is not None and config is not None:
+        tracks = _read_tracks(model, model.reader, config, latents)
+    prompts = (PromptSpan(prompt, 0, latents.shape[2]),) if prompt else ()
+    return replace(footage(model, latents, tracks, video.fps), prompts=prompts)
+
+
+def opened(model: Model, path: str | Path, size: tuple[int, int] | None, fps: float) -> Footage:
+    """A video or picture file at a size (height, width), or at what is nearest to its own."""
+    if size is None:
+        height, width = read_picture(path).shape[:2]
+        size = nearest_size(
+            width, height, step=SIZE_STEP, area=_USUAL_AREA, min_side=MIN_SIDE, max_side=MAX_SIDE
+        )
+    height, width = size
+    limit = int(MAX_SECONDS * fps)
+    return encoded(model, read_conformed(path, fps=fps, height=height, width=width, max_frames=limit))
+
+
+def reopened(model: Model, kept: Kept) -> Footage:
+    """Footage that was kept; a `UserError` if another model's autoencoder made it."""
+    if kept.vae != fingerprint(model.vae):
+        raise UserError(
+            "this file was kept by another model, whose latents this one cannot read; "
+            "give the model that made it, or the video."
+        )
+    return kept.footage
+
+
+def _read_tracks(model: Model, reader: TrackReader, config: TrackConfig, latents: Tensor) -> Tensor:
+    """The packed tracks that are seen in latents: read at a glance, then fitted window by window."""
+    tracks = tracks_of(reader.read(latents), config).packed(config)
+    drafter = getattr(model.denoiser, "drafter", None)
+    if drafter is None:
+        return tracks
+    size = model.sampling.window_size
+    parts = zip(torch.split(tracks, size, 2), torch.split(latents, size, 2), strict=True)
+    fitted = [fit_tracks(drafter, *part, model.sampling.fitting_steps) for part in parts]
+    return tracks_of(torch.cat(fitted, 2), config).packed(config)

@@ -1,0 +1,223 @@
+"""prompt → video. A window slides along the timeline: text is encoded, tracks are planned, sampling
+integrates, the VAE decodes a stream, for one window after the other."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tenku.checkpoint import Model, keep_freed_memory, load_model
+from tenku.errors import UserError
+from tenku.media import Frame, Video
+from tenku.pipeline import reading
+from tenku.pipeline.making import Making, OnProgress
+from tenku.pipeline.painting import paint
+from tenku.pipeline.planning import plan, planned
+from tenku.timeline import (
+    Footage,
+    GenerationRequest,
+    Kept,
+    Task,
+    Timeline,
+    Tracks,
+    Window,
+    endless,
+    padded_num_frames,
+    text_to_video,
+    windows,
+)
+from tenku.vae import to_pixels
+
+DECODE_CHUNK = 4  # latent frames decoded at a time: memory does not grow with the length of the video
+_LIVE_STEP = 8  # latent frames made at a time while somebody speaks
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationResult:
+    """A finished video, how long each stage took, words of the prompt that the model does not know, how many
+    words at the prompt's end it has not read, and the video as latents, from which one can go on."""
+
+    video: Video
+    seconds_by_stage: dict[str, float]
+    ignored_words: tuple[str, ...]
+    num_unread_words: int
+    footage: Footage
+
+
+class VideoPipeline:
+    """Turns requests and tasks into video with one loaded model, of which it takes charge."""
+
+    def __init__(self, model: Model) -> None:
+        keep_freed_memory()
+        self.model = model
+        # Half the memory traffic, and twice the speed, where the processor multiplies bfloat16 itself.
+        self.dtype = torch.bfloat16 if _multiplies_bfloat16() else torch.float32
+        model.vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @classmethod
+    def from_pretrained(cls, place: str | Path = "embedded") -> Self:
+        """The pipeline of "embedded" or of a model folder; a `UserError` if there is none."""
+        return cls(load_model(place))
+
+    def __call__(
+        self,
+        asked: GenerationRequest | Task,
+        on_progress: OnProgress | None = None,
+        tracks: Tracks | None = None,
+    ) -> GenerationResult:
+        """The whole video of a request or of a task; a request may come with tracks to follow instead of
+        planned ones."""
+        seconds: dict[str, float] = {}
+        request, timeline = self._laid_out(asked, tracks)
+        parts: list[Footage] = []
+        frames = list(self.render(timeline, request, on_progress, seconds, parts.append))
+        video = Video(frames=np.stack(frames), fps=request.fps)
+        return GenerationResult(video, seconds, *self.not_read(request.prompt), self.whole(parts, asked))
+
+    def stream(
+        self,
+        asked: GenerationRequest | Task,
+        on_progress: OnProgress | None = None,
+        seconds_by_stage: dict[str, float] | None = None,
+        tracks: Tracks | None = None,
+        on_part: Callable[[Footage], None] | None = None,
+    ) -> Iterator[Frame]:
+        """Frames (h w 3) of a request or task as the decoder makes them; the seconds taken are added up by
+        stage. Memory does not grow with the length: what is made goes to `on_part`, and is forgotten."""
+        request, timeline = self._laid_out(asked, tracks)
+        return self.render(timeline, request, on_progress, seconds_by_stage, on_part)
+
+    def live(self, request: GenerationRequest, next_prompt: Callable[[], str]) -> Iterator[Frame]:
+        """Frames (h w 3) for as long as a request says, of what is being said meanwhile: `next_prompt` is
+        asked before each part of about two seconds."""
+        defaults = self.model.sampling
+        slide = endless(next_prompt, defaults.window_size, defaults.window_overlap, _LIVE_STEP)
+        b, c, t, h, w = self.lay_out(request).latents.shape
+        room = text_to_video(request.prompt, (b, c, t + _LIVE_STEP, h, w))  # for a last part that is too long
+        return self.render(room, request, slide=slide)
+
+    @torch.inference_mode()
+    def render(
+        self,
+        timeline: Timeline,
+        request: GenerationRequest,
+        on_progress: OnProgress | None = None,
+        seconds_by_stage: dict[str, float] | None = None,
+        on_part: Callable[[Footage], None] | None = None,
+        slide: Iterable[Window] | None = None,
+    ) -> Iterator[Frame]:
+        """The first `num_frames` frames (h w 3) of a timeline, by a request's seed and way of sampling; as
+        `stream` does. The window that slides along it may be led from outside."""
+        making = self._making(request, timeline, on_progress, seconds_by_stage)
+        chunks: deque[Tensor] = deque()
+        decoded = self.model.vae.decode_chunks(chunks.popleft() for _ in count())
+        left, done = request.num_frames, 0
+        for window in self._windows(timeline) if slide is None else slide:
+            making.text(window.prompt)
+            tracks = plan(making, window)
+            part = making.add(window, paint(making, window, tracks), tracks)
+            if on_part is not None and part.num_latent_frames:
+                on_part(part)
+            for chunk in torch.split(part.latents, DECODE_CHUNK, dim=2) if part.num_latent_frames else ():
+                chunks.append(chunk)
+                with making.stage("decode"):
+                    frames = to_pixels(next(decoded)[0])[:left]
+                left, done = left - len(frames), done + chunk.shape[2]
+                making.progress("decode", done, timeline.num_latent_frames)
+                yield from frames
+            if left <= 0:
+                return
+
+    @torch.no_grad()
+    def tracks(self, request: GenerationRequest) -> Tracks | None:
+        """What would move where, to be changed and given back; None if the model does not plan."""
+        making = self._making(request, self.lay_out(request))
+        planner, config = self.model.planner, self.model.denoiser.config.tracks
+        if config is None or planner is None:
+            return None
+        parts: list[Tracks] = []
+        for window in self._windows(making.timeline):
+            found = planned(making, window, planner, config, making.known_tracks(window))
+            making.tracks = found.packed(config, continued=window.history > 0)
+            new = (window.stop - window.start) * config.frames_per_latent
+            parts.append(found if not parts else found.last(new))
+        return replace(
+            parts[0],
+            poses=torch.cat([part.poses for part in parts], 1),
+            settings=torch.cat([part.settings for part in parts], 1),
+        )
+
+    def lay_out(self, request: GenerationRequest, tracks: Tracks | None = None) -> Timeline:
+        """The timeline of a request from which a video is made of a prompt alone, or along tracks."""
+        vae = self.model.vae.config
+        padded = padded_num_frames(request.num_frames, vae.temporal_compression)
+        height, width = (side // vae.spatial_compression for side in (request.height, request.width))
+        shape = (1, vae.latent_channels, vae.num_latent_frames(padded), height, width)
+        timeline = text_to_video(request.prompt, shape)
+        if tracks is None:
+            return timeline
+        config = self.model.denoiser.config.tracks
+        if config is None:
+            raise UserError("this model cannot follow tracks; leave them out, or load one that can.")
+        if tracks.poses.shape[1] != padded:
+            raise UserError(
+                f"a video of {request.num_frames} frames needs tracks of {padded}, "
+                f"not of {tracks.poses.shape[1]}."
+            )
+        packed = tracks.packed(config)
+        floor = torch.zeros(1, packed.shape[2], packed.shape[3])
+        return replace(timeline, tracks=packed, track_floor=floor)
+
+    def footage(self, video: Video, prompt: str = "") -> Footage:
+        """A video of somebody else's as latents, with the tracks that are seen in it."""
+        return reading.encoded(self.model, video, prompt)
+
+    def footage_of(self, path: str | Path, size: tuple[int, int] | None = None, fps: float = 16.0) -> Footage:
+        """A video or picture file as footage, at a size (height, width) or at what is nearest to its own."""
+        return reading.opened(self.model, path, size, fps)
+
+    def reopen(self, kept: Kept) -> Footage:
+        """Footage that was kept; a `UserError` if another model's autoencoder made it."""
+        return reading.reopened(self.model, kept)
+
+    def whole(self, parts: Sequence[Footage], asked: GenerationRequest | Task) -> Footage:
+        """The footage of all parts of what was asked for."""
+        _, timeline = self._laid_out(asked, None)
+        return replace(Footage.joined(parts), prompts=timeline.prompts, cuts=timeline.cuts)
+
+    def not_read(self, prompt: str) -> tuple[tuple[str, ...], int]:
+        """Words of a prompt that the model does not know, and how many at its end it does not read."""
+        tokens = self.model.text_encoder.tokenize([prompt])[0]
+        return tokens.unknown, tokens.num_unread
+
+    def _laid_out(
+        self, asked: GenerationRequest | Task, tracks: Tracks | None
+    ) -> tuple[GenerationRequest, Timeline]:
+        if isinstance(asked, Task):
+            return asked.request, asked.timeline
+        return asked, self.lay_out(asked, tracks)
+
+    def _windows(self, timeline: Timeline) -> Iterator[Window]:
+        defaults = self.model.sampling
+        return windows(timeline, defaults.window_size, defaults.window_overlap)
+
+    def _making(
+        self,
+        request: GenerationRequest,
+        timeline: Timeline,
+        on_progress: OnProgress | None = None,
+        seconds: dict[str, float] | None = None,
+    ) -> Making:
+        progress = on_progress or (lambda stage, done, total: None)
+        return Making(self.model, self.dtype, request, timeline, progress, {} if seconds is None else seconds)
+
+
+def _multiplies_bfloat16() -> bool:
+    """Whether this processor has bfloat16 dot products (AVX512-BF16 or AMX)."""
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
