@@ -118,6 +118,64 @@ def test_principal_components_give_low_rank_data_back() -> None:
     assert torch.allclose(spread_of_latents, torch.tensor(spread), atol=1e-3)
 
 
+def with_last_frames_of_their_own(num_latent_frames: int, seed: int, still: bool = False) -> Tensor:
+    """Latent frames (2 3 4t h w) of three patterns; in each group the last frame is a mixture of its own."""
+    generator = torch.Generator().manual_seed(1)
+    patterns = torch.randn(3, 3, 8, 8, generator=generator) * 0.05
+    generator.manual_seed(seed)
+    amounts = torch.randn(2, num_latent_frames, 2, 3, 3, 5, generator=generator)
+    amounts = amounts[:, :, [0, 0, 0, 0 if still else 1]]
+    frames = einsum(amounts, patterns, "b t f k h w, k c y x -> b t f c h y w x")
+    return rearrange(frames, "b t f c h y w x -> b c (t f) (h y) (w x)")
+
+
+def exact_autoencoder() -> VideoAutoencoder:
+    """A linear one, which holds such frames without a loss, in latents that are normalised."""
+    statistics = {"latent_mean": (0.3,) * 6, "latent_std": (0.7, 1, 1, 2, 1, 1)}
+    vae = VideoAutoencoder(VideoAutoencoderConfig(**SMALL, **statistics)).requires_grad_(False)
+    vae.initialise_from_pca(with_last_frames_of_their_own(40, 0)[:, :, 3:])
+    return vae
+
+
+def encoded(vae: VideoAutoencoder, frames: Tensor) -> Tensor:
+    """Latents of whole groups of frames, the first among them."""
+    return vae.encode(torch.cat([frames[:, :, :1], frames], 2))[:, :, 1:]
+
+
+def groups(vae: VideoAutoencoder, latents: Tensor) -> Tensor:
+    frames = vae.decode_unnormalised(vae.denormalise(latents))
+    return rearrange(frames, "b c (t f) y x -> b t f c y x", f=4)
+
+
+@pytest.mark.parametrize("length", [1, 3])
+def test_a_latent_frame_can_be_made_to_end_in_a_still_one(length: int) -> None:
+    vae = exact_autoencoder()
+    latents = encoded(vae, with_last_frames_of_their_own(length, 5))
+    still = encoded(vae, with_last_frames_of_their_own(length, 6, still=True))
+    ours, theirs, found = (groups(vae, part) for part in (latents, still, vae.ending_in(latents, still)))
+    assert torch.allclose(theirs[:, :, 0], theirs[:, :, 3], atol=1e-4)
+    assert not torch.allclose(ours[:, :, 3], theirs[:, :, 3], atol=0.1)
+    assert torch.allclose(found[:, :, 3], theirs[:, :, 3], atol=1e-4)
+    assert torch.allclose(found[:, :, :3], ours[:, :, :3], atol=1e-4)
+
+
+def test_what_ends_in_a_frame_already_stays(vae: VideoAutoencoder) -> None:
+    latents = vae.encode(video(9, batch=2))
+    assert torch.allclose(vae.ending_in(latents, latents), latents, atol=1e-6)
+
+
+def test_an_ending_is_exact_under_autocast() -> None:
+    vae = exact_autoencoder()
+    latents, still = (
+        encoded(vae, with_last_frames_of_their_own(2, seed, still=seed == 6)) for seed in (5, 6)
+    )
+    plain = vae.ending_in(latents, still)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(vae.ending_in(latents, still), plain)
+    assert plain.shape == latents.shape
+    assert plain.dtype == torch.float32
+
+
 @pytest.mark.parametrize("num_frames", [0, 2, 4, 32])
 def test_lengths_that_do_not_fit_are_named(num_frames: int) -> None:
     with pytest.raises(ValueError, match=f"not {num_frames}: repeat or drop frames"):
