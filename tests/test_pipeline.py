@@ -248,9 +248,7 @@ def test_tracks_that_cannot_be_followed(tiny_model: Model) -> None:
 
 def test_at_temperature_zero_only_the_plan_is_chance(pipeline: VideoPipeline) -> None:
     request, tracks = ask(), by_hand()
-    cold = VideoPipeline(
-        replace(pipeline.model, sampling=replace(pipeline.model.sampling, temperature=0.0))
-    )
+    cold = VideoPipeline(replace(pipeline.model, sampling=replace(pipeline.model.sampling, temperature=0.0)))
     frames = [cold(replace(request, seed=seed), tracks=tracks).video.frames for seed in (0, 1)]
     assert np.array_equal(*frames)
     assert not np.array_equal(pipeline(request, tracks=tracks).video.frames, frames[0])

@@ -353,11 +353,6 @@ def test_a_dissolve_may_be_as_long_as_its_shot(planless_model: Model, window_siz
     assert result.footage.latents.isfinite().all()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=ValueError,
-    reason="timeline/plans.py carried: looks are taken apart as four attributes, whatever look_sizes says",
-)
 def test_a_model_with_looks_of_its_own_makes_shots(pipeline: VideoPipeline) -> None:
     result = pipeline(board(pipeline, [Scene("a ball", 1), Scene("红球", 1)]))
     assert result.footage.latents.shape[2] == 9
@@ -376,21 +371,12 @@ def test_one_can_go_on_from_what_a_task_has_made(
     assert longer.num_latent_frames == made.num_latent_frames + 2
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="pipeline/video.py whole: a loop's footage holds what its bridge looks ahead at, and is not "
-    "first() of the frames that are shown",
-)
 def test_the_footage_of_a_loop_is_the_loop(pipeline: VideoPipeline, clip: Footage) -> None:
     """Up to the last frames of a group."""
     result = pipeline(loop(clip, seconds=0.5))
     assert 0 <= result.footage.num_frames - result.video.num_frames < 4
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="pipeline/video.py whole: spans of the timeline reach beyond the parts where render stopped early",
-)
 def test_prompts_of_a_loop_lie_in_its_footage(tiny_model: Model, clip: Footage) -> None:
     sampling = replace(tiny_model.sampling, window_size=5, window_overlap=2)
     footage = VideoPipeline(replace(tiny_model, sampling=sampling))(loop(clip, seconds=0.5)).footage
@@ -403,11 +389,6 @@ def test_a_model_without_a_planner_goes_on(tiny_model: Model, clip: Footage) -> 
     assert torch.equal(longer.latents[:, :, :5], clip.latents)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="pipeline/making.py known_tracks: after a window without tracks self.tracks is None",
-)
 def test_a_model_without_a_planner_goes_on_for_long(tiny_model: Model, clip: Footage) -> None:
     pipeline = in_short_windows(replace(tiny_model, planner=None))
     assert pipeline(extend(clip, after=4)).footage.num_latent_frames == 21
@@ -419,10 +400,6 @@ def test_a_model_that_knows_no_tracks_leaves_them_alone(planless_model: Model, c
     assert longer.tracks is None
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="pipeline/reading.py reopened: only the autoencoder is compared, not how tracks are packed",
-)
 def test_tracks_of_another_kind_are_not_gone_on_from(tiny_model: Model, clip: Footage) -> None:
     """The same autoencoder, but a denoiser that has room for one object more."""
     config = tiny_model.denoiser.config

@@ -163,7 +163,7 @@ def re_extended(
     request: GenerationRequest,
     through: Through,
     folder: Path,
-    rounds: int = ROUNDS,
+    rounds: int,
 ) -> Kinship:
     """How the first second of a generation is kept when it is written, read and extended so many times."""
     made = first

@@ -68,8 +68,10 @@ class Making:
     def known_tracks(self, window: Window) -> Known | None:
         """What is known of the tracks in view of a window: what was made, and what the timeline knows."""
         back, timeline = window.start - window.history, self.timeline
+        if back and self.tracks is None:  # nobody has planned
+            return None
         if timeline.tracks is None or timeline.track_floor is None:
-            if self.tracks is None or not back:
+            if not back or self.tracks is None:
                 return None
             shape = (1, self.tracks.shape[1], window.horizon - window.start, self.tracks.shape[3])
             tracks, floor = torch.zeros(shape), torch.ones(1, *shape[2:])
@@ -78,7 +80,7 @@ class Making:
             floor = timeline.track_floor[:, window.start : window.horizon].clone()
             floor[:, max(0, window.end - window.start) :] = 1  # there the next shot is known, not this one
         if back:
-            assert self.tracks is not None  # a window that looks back has one before it
+            assert self.tracks is not None
             tracks = torch.cat([self.tracks[:, :, -back:], tracks], 2)
             floor = torch.cat([torch.zeros_like(floor[:, :1]).expand(-1, back, -1), floor], 1)
         return Known(tracks, floor)

@@ -53,13 +53,24 @@ def opened(model: Model, path: str | Path, size: tuple[int, int] | None, fps: fl
 
 
 def reopened(model: Model, kept: Kept) -> Footage:
-    """Footage that was kept; a `UserError` if another model's autoencoder made it."""
+    """Footage that was kept; a `UserError` if another model's autoencoder made it.
+
+    Tracks that this model does not understand are left out.
+    """
     if kept.vae != fingerprint(model.vae):
         raise UserError(
             "this file was kept by another model, whose latents this one cannot read; "
             "give the model that made it, or the video."
         )
-    return kept.footage
+    same = _meaning(kept.footage.track_config) == _meaning(model.denoiser.config.tracks)
+    return kept.footage if same else replace(kept.footage, tracks=None)
+
+
+def _meaning(config: TrackConfig | None) -> tuple[object, ...]:
+    """What decides how packed tracks are understood."""
+    if config is None:
+        return ()
+    return config.look_sizes, config.frames_per_latent, config.max_objects, config.distance
 
 
 def _read_tracks(model: Model, reader: TrackReader, config: TrackConfig, latents: Tensor) -> Tensor:

@@ -187,9 +187,10 @@ class VideoPipeline:
         return reading.reopened(self.model, kept)
 
     def whole(self, parts: Sequence[Footage], asked: GenerationRequest | Task) -> Footage:
-        """The footage of all parts of what was asked for."""
-        _, timeline = self._laid_out(asked, None)
-        return replace(Footage.joined(parts), prompts=timeline.prompts, cuts=timeline.cuts)
+        """The footage of all parts of what was asked for, as far as it was shown."""
+        request, timeline = self._laid_out(asked, None)
+        whole = replace(Footage.joined(parts), prompts=timeline.prompts, cuts=timeline.cuts)
+        return whole.first(1 + -(-(request.num_frames - 1) // whole.frames_per_latent))
 
     def not_read(self, prompt: str) -> tuple[tuple[str, ...], int]:
         """Words of a prompt that the model does not know, and how many at its end it does not read."""

@@ -237,7 +237,7 @@ def embedded() -> EmbeddedRecipe:
             }
         ),
         draft_training=TrainerConfig(
-            num_steps=5_000,
+            num_steps=3_600,
             muon_lr=2e-3,
             adamw_lr=1e-3,
             ema_decay=0.995,

@@ -38,9 +38,10 @@ class Kept:
 
 
 def fingerprint(module: nn.Module) -> str:
-    """A digest of a network's weights."""
+    """A digest of a network's weights and other numbers."""
     digest = hashlib.sha256()
-    for name, value in sorted(module.state_dict().items()):
+    numbers = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    for name, value in sorted(numbers.items()):
         digest.update(name.encode())
         digest.update(value.detach().contiguous().to(torch.float32).numpy().tobytes())
     return digest.hexdigest()[:32]
@@ -119,5 +120,5 @@ def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256(text.encode())
     for name, value in sorted(tensors.items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.contiguous().view(torch.uint8).numpy().tobytes())
+        digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

@@ -20,7 +20,7 @@ _LOOKED_AHEAD = 2  # latent frames after a loop's seam that its bridge leads int
 
 def animated(first: Footage, num_latent_frames: int, prompt: str, last: Footage | None = None) -> Timeline:
     """Picture → video: the first frame is known, and perhaps the last."""
-    canvas = _Canvas.like(first, num_latent_frames)
+    canvas = _Canvas.like(first, num_latent_frames, last)
     canvas.put(first, 0)
     if last is not None:
         canvas.put(_with_rows_of(first, last).first(1), num_latent_frames - 1, still=True)
@@ -80,7 +80,7 @@ def blended(first: Footage, second: Footage, overlap: int) -> Timeline:
         raise ValueError(f"the clips are too short to overlap for {overlap} latent frames")
     second = _with_rows_of(first, second)
     start, stop = first.num_latent_frames - overlap, first.num_latent_frames
-    canvas = _Canvas.like(first, stop + second.num_latent_frames - overlap)
+    canvas = _Canvas.like(first, stop + second.num_latent_frames - overlap, second)
     canvas.put(second, start, still=True)
     canvas.put(first, 0)
     share = (torch.arange(overlap) + 0.5) / overlap
@@ -92,7 +92,8 @@ def blended(first: Footage, second: Footage, overlap: int) -> Timeline:
         one, other = first.tracks[:, :, start:], second.tracks[:, :, :overlap]
         canvas.tracks[:, :, start:stop] = _crossing(one, other, share[:, None])
     prompts = (*first.first(start).prompts, *_moved(second.prompts, start)) if start else second.prompts
-    return canvas.timeline(prompts)
+    cuts = [cut for cut in first.cuts if cut < start] + [cut + start for cut in second.cuts if cut >= overlap]
+    return canvas.timeline(prompts, tuple(cuts))
 
 
 def remixed(footage: Footage, strength: float, prompt: str) -> Timeline:
@@ -145,7 +146,7 @@ def storyboard(shots: Sequence[Shot], blank: Timeline) -> Timeline:
     openings = [shot.opening for shot in shots if shot.opening is not None]
     if not openings:
         return replace(blank, prompts=prompts, cuts=cuts, dissolves=dissolves)
-    canvas = _Canvas.like(openings[0], starts[-1])
+    canvas = _Canvas.like(openings[0], starts[-1], *openings[1:])
     for start, shot in zip(starts, shots, strict=False):
         if shot.opening is not None:
             canvas.put(shot.opening.first(shot.num_latent_frames), start, still=True)
@@ -163,9 +164,10 @@ class _Canvas:
         self._joints: list[int] = []
 
     @classmethod
-    def like(cls, footage: Footage, length: int) -> "_Canvas":
+    def like(cls, footage: Footage, length: int, *others: Footage | None) -> "_Canvas":
         b, c, _, h, w = footage.latents.shape
-        channels, rows = (1, 1) if footage.tracks is None else footage.tracks.shape[1::2]
+        tracks = [part.tracks for part in (footage, *others) if part is not None and part.tracks is not None]
+        channels, rows = tracks[0].shape[1::2] if tracks else (1, 1)
         return cls(torch.zeros(b, c, length, h, w), torch.zeros(b, channels, length, rows))
 
     @property
@@ -216,9 +218,10 @@ def _with_rows_of(first: Footage, second: Footage) -> Footage:
     """The second with the objects that look most like the first's in the same rows."""
     if first.tracks is None or second.tracks is None:
         return second
-    ours, theirs = (tracks[0, :, :, :-1].mean(1) for tracks in (first.tracks, second.tracks))
-    looks = min(ours.shape[0], theirs.shape[0])
-    fit = theirs[:looks].T @ ours[:looks]
+    assert first.track_config is not None  # they have tracks
+    looks = 1 + first.track_config.look_channels
+    ours, theirs = (tracks[0, :looks, :, :-1].mean(1) for tracks in (first.tracks, second.tracks))
+    fit = theirs.T @ ours
     rows = range(fit.shape[0])
     best = max(permutations(rows), key=lambda order: float(fit[list(order), list(rows)].sum()))
     return replace(second, tracks=second.tracks[..., [*best, fit.shape[0]]])

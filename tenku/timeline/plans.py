@@ -107,17 +107,17 @@ def carried(tracks: Tracks, before: Tensor, open_looks: Tensor, config: TrackCon
     """Tracks of a new shot in which things and room are those of the shot before, packed (1 c 1 o), as far as
     the text leaves it open.
 
-    An object of the same colour and shape is made of the same material; the floor and the light stay. Which
-    channels (c o) are open is said by `open_looks`.
+    Objects that agree in the first two attributes, colour and shape, agree in the third, the material, as
+    well; the floor and the light stay. Which channels (c o) are open is said by `open_looks`.
     """
-    colours, shapes, materials, _ = torch.split(torch.arange(config.look_channels), list(config.look_sizes))
+    attributes = torch.split(torch.arange(config.look_channels), list(config.look_sizes))
     looks, there = tracks.looks.clone(), tracks.present[0] > 0
     old = before[0, 1 : 1 + config.look_channels, 0, :-1].T * before[0, 0, 0, :-1, None]  # o looks
-    same = (looks[0][:, colours] @ old[:, colours].T) * (looks[0][:, shapes] @ old[:, shapes].T)
-    for row in range(looks.shape[1]):
+    same = torch.stack([looks[0][:, part] @ old[:, part].T for part in attributes[:2]]).prod(0)
+    for row, material in ((row, part) for row in range(looks.shape[1]) for part in attributes[2:3]):
         alike = int(same[row].argmax()) if there[row] and same[row].max() > 0 else None
-        if alike is not None and open_looks[1 + materials, row].all():
-            looks[0, row, materials] = old[alike, materials]
+        if alike is not None and open_looks[1 + material, row].all():
+            looks[0, row, material] = old[alike, material]
     settings = tracks.settings.clone()
     around = before[0, 1 : 1 + SETTING_SIZE - CAMERA_SIZE, 0, -1]
     same_floor = bool((settings[0, 0, CAMERA_SIZE:][:NUM_FLOORS] * around[:NUM_FLOORS]).sum() > 0)
@@ -128,7 +128,9 @@ def carried(tracks: Tracks, before: Tensor, open_looks: Tensor, config: TrackCon
 
 def _with_known_looks(packed: Tensor, known: Known, config: TrackConfig) -> Tensor:
     """What a row is known to be in one latent frame it is in all of them."""
-    share = (known.floor == 0).to(packed.dtype)  # 1 t o
+    is_known = (known.floor == 0).to(packed.dtype)  # 1 t o
+    share = is_known * known.packed[:, 0]  # where it is seen; the setting always is
+    share = torch.where(share.amax(1, keepdim=True) > 0, share, is_known)
     often = share.sum(1)  # 1 o
     same = torch.zeros(config.channels, packed.shape[-1], dtype=torch.bool)
     same[: 1 + config.look_channels, :-1] = True
@@ -170,9 +172,9 @@ def _gliding(settings: Tensor, held: Tensor | None) -> Tensor:
     stays; where they are `held` (f) they stay as they are, and others go on from there."""
     cameras, surroundings = torch.split(settings, [CAMERA_SIZE, SETTING_SIZE - CAMERA_SIZE], -1)
     sin, cos, elevation, distance, height, right, ahead, up = cameras.unbind(-1)
-    azimuth = _straight(_unwrapped(torch.atan2(sin, cos)), held)
+    azimuth = _straight(_unwrapped(torch.atan2(sin, cos), held), held)
     lamp = torch.atan2(right, ahead)  # clockwise from where the camera looks
-    lamp = _steady(_unwrapped(lamp - azimuth), held) + azimuth
+    lamp = _steady(_unwrapped(lamp - azimuth, held), held) + azimuth
     level = _steady(torch.stack([right, ahead], -1).norm(dim=-1), held)
     glide = torch.stack(
         [
@@ -186,10 +188,15 @@ def _gliding(settings: Tensor, held: Tensor | None) -> Tensor:
     return torch.cat([glide, surroundings], -1)
 
 
-def _unwrapped(angles: Tensor) -> Tensor:
-    """Angles (b f) without jumps."""
+def _unwrapped(angles: Tensor, held: Tensor | None) -> Tensor:
+    """Angles (b f) without jumps, that go the shortest way from one that is held (f) to the next."""
     steps = torch.remainder(angles.diff(dim=1) + torch.pi, 2 * torch.pi) - torch.pi
-    return torch.cat([angles[:, :1], angles[:, :1] + steps.cumsum(1)], 1)
+    out = torch.cat([angles[:, :1], angles[:, :1] + steps.cumsum(1)], 1)
+    for start, stop in _gaps(held) if held is not None else ():
+        if start > 0 and stop < out.shape[1]:
+            turns = ((out[:, stop] - out[:, start - 1]) / (2 * torch.pi)).round()
+            out[:, stop:] -= 2 * torch.pi * turns[:, None]
+    return out
 
 
 def _straight(values: Tensor, held: Tensor | None) -> Tensor:

@@ -75,8 +75,9 @@ def extend(
     if not earlier + later:
         raise UserError("nothing is to be added; say for how many seconds the clip goes on after its end.")
     prompt = prompt or said_of(clip)
-    timeline = layouts.extended(clip, earlier, later, prompt)
-    return Task(_request(clip, prompt, _num_frames(clip, timeline), sampling), timeline)
+    num_frames = clip.num_frames + (earlier + later) * clip.frames_per_latent
+    request = _request(clip, prompt, num_frames, sampling)
+    return Task(request, layouts.extended(clip, earlier, later, prompt))
 
 
 def fill(clip: Footage, prompt: str = "", *, start: float, stop: float, **sampling: Unpack[Sampling]) -> Task:
@@ -89,8 +90,9 @@ def fill(clip: Footage, prompt: str = "", *, start: float, stop: float, **sampli
         math.floor((min(round(at * clip.fps), clip.num_frames) - back) / clip.frames_per_latent + 0.75)
         for at, back in ((start, 0), (stop, 1))
     )
+    end = clip.num_latent_frames
     prompt = prompt or said_of(clip)
-    timeline = layouts.filled(clip, first, max(first, last) + 1, prompt)
+    timeline = layouts.filled(clip, min(first, end - 1), min(max(first, last) + 1, end), prompt)
     return Task(_request(clip, prompt, clip.num_frames, sampling), timeline)
 
 
@@ -100,8 +102,8 @@ def loop(clip: Footage, prompt: str = "", *, seconds: float = 1.0, **sampling: U
         raise UserError(f"a clip cannot come back in {seconds:g} seconds; give it 1.")
     bridge = max(1, _latent_frames(clip, seconds))
     prompt = prompt or said_of(clip)
-    timeline = layouts.looped(clip, bridge, prompt)
-    return Task(_request(clip, prompt, layouts.loop_frames(clip, bridge), sampling), timeline)
+    request = _request(clip, prompt, layouts.loop_frames(clip, bridge), sampling)
+    return Task(request, layouts.looped(clip, bridge, prompt))
 
 
 def blend(first: Footage, second: Footage, *, seconds: float = 1.0, **sampling: Unpack[Sampling]) -> Task:
@@ -137,6 +139,8 @@ def edit(
 ) -> Task:
     """A clip of which only what lies under a mask (h w) may change. The prompt says what is seen then."""
     _check_strength(strength)
+    if mask.ndim != 2 or not mask.size:
+        raise UserError(f"a mask is a picture of rows and columns, not of shape {mask.shape}.")
     share = conform_mask(mask, *clip.latents.shape[3:])
     timeline = layouts.edited(clip, torch.from_numpy(share), strength, prompt)
     return Task(_request(clip, prompt, clip.num_frames, sampling), timeline)
@@ -145,11 +149,17 @@ def edit(
 def storyboard(scenes: Sequence[Scene], request: GenerationRequest, blank: Timeline) -> Task:
     """Shots one after the other, on the blank timeline of a request as long as all of them."""
     lengths = scene_lengths(scenes, request.fps)
+    size = f"{request.width}x{request.height}"
     shots = []
     for length, scene in zip(lengths, scenes, strict=True):
         if not (math.isfinite(scene.dissolve) and 0 <= scene.dissolve <= scene.seconds):
             raise UserError(
                 f"a dissolve of {scene.dissolve:g} seconds does not fit into a shot of {scene.seconds:g}."
+            )
+        if scene.opening is not None and scene.opening.size != (request.height, request.width):
+            height, width = scene.opening.size
+            raise UserError(
+                f"a shot of {size} cannot open with a clip of {width}x{height}; read it at {size}."
             )
         fade = math.ceil(scene.dissolve * request.fps / 4 - 1e-6)
         shots.append(layouts.Shot(length, scene.prompt, scene.opening, min(fade, length)))
@@ -217,4 +227,9 @@ def _check_same_size(first: Footage, second: Footage | None) -> None:
         raise UserError(
             f"both must have one size, not {width}x{height} and {other_width}x{other_height}; "
             "read the second at the size of the first."
+        )
+    if second is not None and abs(first.fps - second.fps) > 1e-3:
+        raise UserError(
+            f"both must have one frame rate, not {first.fps:g} and {second.fps:g}; "
+            "read the second at the rate of the first."
         )

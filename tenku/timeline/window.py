@@ -48,7 +48,7 @@ def windows(timeline: Timeline, size: int, overlap: int) -> Iterator[Window]:
 
 def endless(next_prompt: Callable[[], str], size: int, overlap: int, step: int) -> Iterator[Window]:
     """Windows that add `step` latent frames each, for ever, as long as somebody says what comes next."""
-    start, before = 0, ""
+    start, before, overlap = 0, "", max(0, min(overlap, size - step))
     while True:
         prompt = next_prompt()
         fresh = start > 0 and prompt != before

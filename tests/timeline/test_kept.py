@@ -179,11 +179,6 @@ def test_a_file_of_other_numbers_is_none(tmp_path: Path) -> None:
         load_kept(path)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=RuntimeError,
-    reason="timeline/kept.py _digest: .view(uint8) of a tensor without axes is a RuntimeError",
-)
 def test_a_file_of_single_numbers_is_none(tmp_path: Path) -> None:
     """As weights have them, of counters and temperatures."""
     path = tmp_path / "weights.tenku"
@@ -270,10 +265,6 @@ def test_a_fingerprint_is_of_every_weight(tiny_model: Model) -> None:
         value.view(-1)[-1] -= 0.5
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="timeline/kept.py fingerprint reads state_dict(), in which latent_mean and latent_std are not",
-)
 def test_a_fingerprint_is_of_the_statistics_too(tiny_model: Model) -> None:
     """Latents that are normalised otherwise cannot be read."""
     other = VideoAutoencoder(replace(tiny_model.vae.config, latent_std=(2.0, 1.0, 1.0, 1.0)))

@@ -133,10 +133,6 @@ def test_what_looks_alike_is_in_one_row() -> None:
     assert torch.equal(timeline.tracks[:, :, 3], last.tracks[:, :, 0, [2, 0, 1, 3]])
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="timeline/layouts.py _with_rows_of: fit is over all channels of packed tracks, poses among them",
-)
 def test_what_looks_alike_is_in_one_row_wherever_it_is() -> None:
     """Two things of one kind each have changed places, and lie as the other one lay."""
     first, last = (packed(1, rows=rows) for rows in ((0, 1, None), (1, 0, None)))
@@ -310,20 +306,12 @@ def test_clips_of_two_sizes_do_not_blend() -> None:
         layouts.blended(clip(3), clip(3, latents=torch.zeros(1, 2, 3, 6, 6)), 1)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="timeline/layouts.py blended: canvas.timeline(prompts) is not given the clips' cuts"
-)
 def test_a_blend_keeps_the_cuts_of_its_clips() -> None:
     """Or a window would look back over them."""
     timeline = layouts.blended(clip(6, cuts=(2,)), clip(6, 1, cuts=(4,)), 2)
     assert timeline.cuts == (2, 8)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=RuntimeError,
-    reason="timeline/layouts.py _Canvas.like: tracks get the shape of the first clip's, which may have none",
-)
 def test_tracks_may_be_known_of_the_second_clip_alone() -> None:
     layouts.blended(clip(3, tracks=None), clip(3, 1), 1)
 

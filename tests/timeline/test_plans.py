@@ -140,10 +140,6 @@ def test_with_room_it_may_come() -> None:
     assert planned(moving(), around).present.tolist() == [[1, 1]]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="timeline/plans.py _with_known_looks: presence is the mean of what is known, half is none",
-)
 def test_what_is_in_the_first_picture_does_not_vanish_beside_it() -> None:
     """Nor is it in the last one: what a row is known to be in one latent frame, it is in all of them."""
     around = known(moving(there=2), slice(1, 8))
@@ -196,10 +192,6 @@ def test_the_camera_goes_through_the_angle_where_they_begin_again() -> None:
     assert torch.allclose(found.settings, truth.settings, atol=1e-4)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="timeline/plans.py _gliding: angles are unwrapped along the plan in a gap, even all around",
-)
 def test_a_camera_that_stands_still_on_both_sides_does_not_turn_all_around() -> None:
     plan = moving()
     strays = torch.linspace(0.6, 0.6 + 2 * math.pi, 12)
@@ -259,11 +251,6 @@ def test_another_thing_is_of_its_own_material() -> None:
     assert torch.equal(carried(shot(0), before, open_looks(), NAMED).looks, shot(0).looks)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=ValueError,
-    reason="timeline/plans.py carried: looks are taken apart as four attributes, whatever look_sizes says",
-)
 def test_things_of_another_world_are_carried_or_left_alone() -> None:
     tracks = moving(9)
     channels = 1 + max(CONFIG.look_channels, SETTING_SIZE - CAMERA_SIZE)
