@@ -375,5 +375,5 @@ def test_a_scene_cannot_dissolve_for_so_long(dissolve: float) -> None:
 def test_a_scene_opens_at_the_size_of_the_storyboard() -> None:
     scenes = [Scene("a ball", 1, clip(1, size=(6, 6)))]
     request = storyboard_request(scenes, height=32, width=48, fps=16)
-    with pytest.raises(UserError, match="cannot open with one of 48x48"):
+    with pytest.raises(UserError, match="cannot open with a clip of 48x48"):
         storyboard(scenes, request, text_to_video("all", (1, 2, 5, 4, 6)))
