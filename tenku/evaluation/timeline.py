@@ -59,11 +59,11 @@ def evaluate_timeline(model: str, n: int, seed: int) -> Report:
         folder = Path(name)
         rows = [
             *_continuity_rows(figures),
+            *_identity_rows(figures),
             *_fill_rows(list(chain.from_iterable(one.fills for one in figures))),
             *_long_rows(model, pipeline, judge, n, seed, folder),
             *_size_rows(pipeline, judge, max(1, n // 2), seed),
             *_step_rows(list(of_steps(pipeline, judge, n, seed))),
-            *_identity_rows(figures),
         ]
     rows.sort(key=lambda row: row.group != "")  # the headlines first
     return Report(
@@ -168,13 +168,13 @@ def _size_rows(pipeline: VideoPipeline, judge: Judge, n: int, seed: int) -> Iter
     results = list(of_sizes(pipeline, judge, n, seed))
     made, true = [one.made for one in results], [one.true for one in results]
     yield Row.of_share("aspect_ratios", made, _share(true))
-    for name, (height, width) in SIZES.items():
+    for name in SIZES:
         of_size = [one for one in results if one.size == name]
         yield Row.of_share(
-            "as said and whole",
+            "as said",
             [one.made for one in of_size],
             _share([one.true for one in of_size]),
-            f"aspect_ratios | {name} {width}x{height}",
+            f"aspect_ratios | {name}",
         )
 
 
@@ -191,11 +191,12 @@ def _step_rows(results: Sequence[StepResult]) -> Iterator[Row]:
         group = f"steps | {steps}"
         right = list(chain.from_iterable(one.right for one in of_number))
         true = list(chain.from_iterable(one.true for one in of_number))
-        yield Row.of_share("colour and shape", right, _share(true), group)
-        yield Row.of_mean("seconds a clip", [one.seconds for one in of_number], "", group=group)
+        yield Row.of_share("right", right, _share(true), group)
+        yield Row.of_mean("seconds", [one.seconds for one in of_number], "", group=group)
 
 
 def _notes(n: int, seed: int) -> tuple[str, ...]:
+    sizes = ", ".join(f"{width}x{height}" for height, width in SIZES.values())
     memory = f" The memory of ten minutes: from -n {MEMORY_FROM} on." if n < MEMORY_FROM else ""
     return (
         f"True clips of {NUM_FRAMES} frames of {SIZE}×{SIZE} at 16 fps, simulated from seed "
@@ -215,10 +216,12 @@ def _notes(n: int, seed: int) -> tuple[str, ...]:
         f"a frame with nothing of the object's colour costs {LOST:g}. Floor: the parser's on the true clip.",
         f"drift: of {SECONDS} s with things at rest, streamed into a file. The background is what the boxes "
         "of the tracks never come near; ΔE2000 of a second's mean picture from the first second's, pixel by "
-        f"pixel and of the mean colour, the largest; sharpness of the last {EDGE_SECONDS} s over the "
-        f"first.{memory}",
+        f"pixel and of the mean colour, the largest; sharpness of the last {EDGE_SECONDS} s over the first. "
+        f"One long video for {_CASES_PER_LONG_VIDEO} clips; one alone has no interval.{memory}",
         f"re_extension: 2 s extended {ROUNDS} times by {ADDED:g} s through a file; the first second against "
         f"that of the first generation; {SAME_PSNR:g} dB stands for identical.",
-        "aspect_ratios: videos in which all that is said is found in its colour, and whole in half of the "
-        "frames that show it; floor: true clips of these sizes. steps: the prompts suite's prompts, English.",
+        f"aspect_ratios ({sizes}): videos in which all that is said is found in its colour, and whole in "
+        "half of the frames that show it; floor: true clips of these sizes.",
+        "steps: colour and shape of what the prompts suite's prompts name, in English, with the same seeds; "
+        "for a quarter of them in all numbers of steps, and the wall seconds of a clip.",
     )
