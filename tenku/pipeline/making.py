@@ -83,7 +83,10 @@ class Making:
             assert self.tracks is not None
             tracks = torch.cat([self.tracks[:, :, -back:], tracks], 2)
             floor = torch.cat([torch.zeros_like(floor[:, :1]).expand(-1, back, -1), floor], 1)
-        return Known(tracks, floor)
+        joints = tuple(
+            joint - window.history for joint in timeline.joints if window.start <= joint < window.horizon
+        )
+        return Known(tracks, floor, joints if timeline.tracks is not None else ())
 
     def canvas(self, window: Window) -> Timeline:
         """The part of the timeline that a window makes, after the latents that it looks back at."""
@@ -148,3 +151,8 @@ def footage(model: Model, latents: Tensor, tracks: Tensor | None, fps: float) ->
         pixels_per_latent=vae.spatial_compression,
         track_config=model.denoiser.config.tracks,
     )
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this processor has bfloat16 dot products (AVX512-BF16 or AMX)."""
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from tenku.denoiser import Draft
 from tenku.pipeline.making import PAINTED_AGAIN, Making
 from tenku.sampling import Guidance, guided_velocity, multistep, shifted_sigmas
 from tenku.timeline import Timeline, Window
+
+_SAME = 0.1  # squared change of a draft's numbers, of unit variance, that still counts as the same
 
 
 def paint(making: Making, window: Window, tracks: Tensor | None) -> Tensor:
@@ -30,6 +33,8 @@ def paint(making: Making, window: Window, tracks: Tensor | None) -> Tensor:
             before = making.tracks_before(window)
             if before is not None and isinstance(places, Draft):
                 canvas = _moved_along(canvas, denoiser.prepare(before, *size), places)
+            if isinstance(places, Draft):
+                places = replace(places, mean=places.mean + _untold(canvas, places))
         latents = multistep(
             lambda noisy, level: guided_velocity(
                 denoiser, noisy, level, text.positive, text.negative, guidance, places
@@ -48,6 +53,29 @@ def _moved_along(canvas: Timeline, before: Draft | Tensor, after: Draft) -> Time
     if not free.any() or not isinstance(before, Draft):
         return canvas
     return replace(canvas, latents=canvas.latents + free[:, None] * (after.mean - before.mean))
+
+
+def _untold(canvas: Timeline, draft: Draft) -> Tensor:
+    """What a draft (b c t h w) does not tell of what is known, carried from frame to frame, both ways, to
+    where the draft stays the same: the grain of a floor, the look of what rests."""
+    known = (canvas.noise_floor == 0).expand(-1, -1, *draft.mean.shape[3:])[:, None].float()  # b 1 t h w
+    rest = (canvas.latents - draft.mean) * known
+    change = draft.mean.diff(dim=2).square().mean(1, keepdim=True)
+    stays = (-change / _SAME).exp()  # b 1 t-1 h w: from each frame to the next
+    told, weight = torch.zeros_like(rest), torch.zeros_like(known)
+    for order in (1, -1):
+        carried, trust = torch.zeros_like(rest[:, :, 0]), torch.zeros_like(known[:, :, 0])
+        frames = range(rest.shape[2])[::order]
+        for number, t in enumerate(frames):
+            if number:
+                step = stays[:, :, min(t, t - order)]
+                trust = trust * step
+            here = known[:, :, t]
+            carried = torch.lerp(carried, rest[:, :, t], here)
+            trust = torch.maximum(trust, here)
+            told[:, :, t] += trust.square() * carried
+            weight[:, :, t] += trust
+    return told / weight.clamp_min(1e-6) * (1 - known)
 
 
 def _joined(making: Making, window: Window, latents: Tensor) -> Tensor:

@@ -8,15 +8,16 @@ import torch
 from torch import Tensor
 
 from tenku.checkpoint import Model
-from tenku.denoiser import TrackConfig, TrackReader
+from tenku.denoiser import SURROUNDINGS_SIZE, TrackConfig, TrackReader
 from tenku.errors import UserError
 from tenku.media import Video, nearest_size, read_conformed, read_picture
-from tenku.pipeline.making import footage
+from tenku.pipeline.making import footage, multiplies_bfloat16
 from tenku.sampling import fit_tracks
-from tenku.timeline import Footage, Kept, PromptSpan, fingerprint, tracks_of
+from tenku.timeline import Footage, Kept, PromptSpan, fingerprint, gliding, tracks_of
 from tenku.timeline.request import MAX_SECONDS, MAX_SIDE, MIN_SIDE, SIZE_STEP
 from tenku.vae import from_pixels
 
+_FITTED = (2, 3)  # latent frames at the start and at the end of a clip
 _CHUNK = 16  # latent frames encoded at a time
 _USUAL_AREA = 128 * 128  # pixels that a foreign clip is brought to
 
@@ -74,12 +75,17 @@ def _meaning(config: TrackConfig | None) -> tuple[object, ...]:
 
 
 def _read_tracks(model: Model, reader: TrackReader, config: TrackConfig, latents: Tensor) -> Tensor:
-    """The packed tracks that are seen in latents: read at a glance, then fitted window by window."""
-    tracks = tracks_of(reader.read(latents), config).packed(config)
-    drafter = getattr(model.denoiser, "drafter", None)
+    """The packed tracks that are seen in latents: read at a glance, then fitted where one goes on from them,
+    at the ends; the surroundings that fit there are those of the whole clip."""
+    tracks = gliding(tracks_of(reader.read(latents), config)).packed(config)
+    drafter, t = getattr(model.denoiser, "drafter", None), latents.shape[2]
     if drafter is None:
         return tracks
-    size = model.sampling.window_size
-    parts = zip(torch.split(tracks, size, 2), torch.split(latents, size, 2), strict=True)
-    fitted = [fit_tracks(drafter, *part, model.sampling.fitting_steps) for part in parts]
-    return tracks_of(torch.cat(fitted, 2), config).packed(config)
+    ends = [*range(t)] if t <= sum(_FITTED) else [*range(_FITTED[0]), *range(t - _FITTED[1], t)]
+    steps, half = model.sampling.fitting_steps, multiplies_bfloat16()
+    there = tracks[:, :, ends], latents[:, :, ends]
+    fitted = fit_tracks(drafter, *there, steps, times=ends, half_precision=half)
+    tracks = tracks.clone()
+    tracks[:, : 1 + SURROUNDINGS_SIZE, :, -1] = fitted[:, : 1 + SURROUNDINGS_SIZE, :1, -1]
+    tracks[:, :, ends] = fitted
+    return gliding(tracks_of(tracks, config)).packed(config)

@@ -1,5 +1,7 @@
 """Tracks fitted to latents: analysis by synthesis, with the drafter as what synthesises."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -10,27 +12,37 @@ _SURROUNDINGS_STEP = 0.3  # of surroundings and other cameras' numbers, to those
 
 
 def fit_tracks(
-    drafter: Drafter, packed: Tensor, latents: Tensor, num_steps: int, step_size: float = 0.05
+    drafter: Drafter,
+    packed: Tensor,
+    latents: Tensor,
+    num_steps: int,
+    *,
+    times: Sequence[int] | None = None,
+    step_size: float = 0.05,
+    half_precision: bool = False,
 ) -> Tensor:
     """Packed tracks (1 c t o) moved so that their draft comes nearest to normalised latents (1 c t h w).
 
-    What things look like stays. Poses move frame by frame, cameras too, surroundings for all frames alike.
+    What things look like stays. Poses move frame by frame, surroundings for all frames alike, and cameras so
+    that they go on gliding; `times` says which latent frames these are, if not all of a clip from the first.
     """
     config = drafter.config
-    sizes = _steps(packed, config)
+    sizes, line = _steps(packed, config), _line(packed, times, config)
     with torch.inference_mode(False), torch.enable_grad():
-        start, target, sizes = packed.clone(), latents.clone(), sizes.clone()
+        start, target, sizes, line = packed.clone(), latents.clone(), sizes.clone(), line.clone()
         moves = torch.zeros_like(start, requires_grad=True)
         optimizer = torch.optim.Adam([moves], lr=step_size, betas=(0.8, 0.95))
         for step in range(num_steps):
             for group in optimizer.param_groups:
                 group["lr"] = step_size * (1 - step / num_steps)
-            draft = drafter(start + _together(moves * sizes, config), *target.shape[3:])
+            with torch.autocast("cpu", torch.bfloat16, enabled=half_precision):
+                draft = drafter(start + _together(moves * sizes, line, config), *target.shape[3:])
             loss = (draft.mean - target).square().mean() + _PULL * (moves * (sizes > 0)).square().mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        return (start + _together(moves * sizes, config)).detach()
+        moved: Tensor = (start + _together(moves * sizes, line, config)).detach()
+        return moved
 
 
 def _steps(packed: Tensor, config: TrackConfig) -> Tensor:
@@ -45,10 +57,26 @@ def _steps(packed: Tensor, config: TrackConfig) -> Tensor:
     return sizes
 
 
-def _together(moves: Tensor, config: TrackConfig) -> Tensor:
-    """The same with surroundings that move alike in all frames."""
-    around = moves[:, : 1 + SURROUNDINGS_SIZE, :, -1:].mean(2, keepdim=True)
-    setting = torch.cat(
-        [around.expand(-1, -1, moves.shape[2], -1), moves[:, 1 + SURROUNDINGS_SIZE :, :, -1:]], 1
-    )
+def _line(packed: Tensor, times: Sequence[int] | None, config: TrackConfig) -> Tensor:
+    """The projection (f f) of values in the frames of packed tracks to straight lines in time."""
+    frames, t = config.frames_per_latent, packed.shape[2]
+    starts = torch.tensor(list(range(t) if times is None else times), dtype=packed.dtype)
+    time = (starts[:, None] * frames + torch.arange(frames)).flatten()
+    if times is None or times[0] == 0:
+        time[:frames] = frames - 1  # the first latent frame stands for one frame
+    basis = torch.stack([torch.ones_like(time), time - time.mean()], 1)
+    line: Tensor = basis @ torch.linalg.pinv(basis)
+    return line
+
+
+def _together(moves: Tensor, line: Tensor, config: TrackConfig) -> Tensor:
+    """The same with surroundings that move alike in all frames, and cameras along a line (f f)."""
+    b, _, t, _ = moves.shape
+    around = moves[:, : 1 + SURROUNDINGS_SIZE, :, -1:].mean(2, keepdim=True).expand(-1, -1, t, -1)
+    first, frames = 1 + SURROUNDINGS_SIZE, config.frames_per_latent
+    stop = first + CAMERA_SIZE * frames
+    cameras = moves[:, first:stop, :, -1].reshape(b, frames, CAMERA_SIZE, t)
+    cameras = cameras.permute(0, 2, 3, 1).flatten(2) @ line  # b 8 (t f)
+    cameras = cameras.reshape(b, CAMERA_SIZE, t, frames).permute(0, 3, 1, 2).reshape(b, -1, t, 1)
+    setting = torch.cat([around, cameras, moves[:, stop:, :, -1:]], 1)
     return torch.cat([moves[..., :-1], setting], -1)

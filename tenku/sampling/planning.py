@@ -1,6 +1,7 @@
 """Planning: tracks are sampled like anything else, as the picture that they are to a planner."""
 
 import math
+from dataclasses import replace
 from itertools import permutations
 
 import torch
@@ -47,7 +48,7 @@ def sample_tracks(
         if expected is None:
             expected = expected_looks(planner, positive, config, noise)
         places = rows_of(known, expected, config)
-        known = Known(known.packed[..., places], known.floor[..., places])
+        known = replace(known, packed=known.packed[..., places], floor=known.floor[..., places])
     guidance = Guidance(scale=guidance_scale, interval=(0.0, 1.0))
     plan = multistep(
         lambda noisy, level: guided_velocity(planner, noisy, level, positive, negative, guidance),

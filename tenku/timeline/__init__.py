@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tenku.timeline.describing import named
     from tenku.timeline.footage import Footage
     from tenku.timeline.kept import Kept, fingerprint, load_kept, save_kept
-    from tenku.timeline.plans import Known, carried
+    from tenku.timeline.plans import Known, carried, gliding
     from tenku.timeline.tasks import (
         Scene,
         Task,
@@ -50,6 +50,7 @@ __all__ = [
     "fill",
     "fingerprint",
     "frames_in",
+    "gliding",
     "load_kept",
     "loop",
     "named",
@@ -68,7 +69,7 @@ _MODULES = {
     "describing": ("named",),
     "footage": ("Footage",),
     "kept": ("Kept", "fingerprint", "load_kept", "save_kept"),
-    "plans": ("Known", "carried"),
+    "plans": ("Known", "carried", "gliding"),
     "tasks": (
         *("Scene", "Task", "animate", "blend", "edit", "extend"),
         *("fill", "loop", "remix", "storyboard", "storyboard_request"),

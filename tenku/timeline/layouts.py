@@ -179,6 +179,8 @@ class _Canvas:
         skipped = 0 if at == 0 or still else 1
         if skipped:
             self.latents[:, :, at] = footage.latents[:, :, 0]
+            if footage.tracks is not None:
+                self.tracks[:, :, at] = footage.tracks[:, :, 0]
             self._joints.append(at)
         there = slice(at + skipped, at + footage.num_latent_frames)
         self.latents[:, :, there] = footage.latents[:, :, skipped:]

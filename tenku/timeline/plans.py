@@ -9,6 +9,7 @@ from torch import Tensor
 from tenku.denoiser import (
     CAMERA_SIZE,
     NUM_FLOORS,
+    POSE_SIZE,
     SETTING_SIZE,
     TYPICAL_CAMERA,
     TrackConfig,
@@ -25,14 +26,21 @@ _FADE = 6  # frames over which a plan is led to what is known beside it
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Packed tracks (1 c t o), and how freely each row of a latent frame may change (1 t o): 0 not at all."""
+    """Packed tracks (1 c t o), and how freely each row of a latent frame may change (1 t o): 0 not at all.
+
+    Of the latent frames at `joints` only the last frame is known.
+    """
 
     packed: Tensor
     floor: Tensor
+    joints: tuple[int, ...] = ()
 
     def held(self, frames: int) -> Tensor:
         """Which rows are known in which frames (f o), so many frames to a latent one."""
-        return (self.floor[0] == 0).repeat_interleave(frames, 0)
+        held = (self.floor[0] == 0).repeat_interleave(frames, 0)
+        for joint in self.joints:
+            held[(joint + 1) * frames - 1] = self.packed[0, 0, joint] > 0
+        return held
 
     def things(self, config: TrackConfig) -> Tensor:
         """Presence and look (c o) of the objects that are known at any time."""
@@ -42,7 +50,7 @@ class Known:
     def with_room(self) -> "Known":
         """The same, but that nothing was seen in a row does not mean that nothing may come there."""
         absent = (self.packed[:, 0] * (self.floor == 0)).amax(1, keepdim=True) == 0
-        return Known(self.packed, torch.where(absent, 1.0, self.floor))
+        return replace(self, floor=torch.where(absent, 1.0, self.floor))
 
 
 def plan_latents(packed: Tensor, config: TrackConfig) -> Tensor:
@@ -59,7 +67,11 @@ def packed_of_plan(latents: Tensor, config: TrackConfig) -> Tensor:
 
 def tracks_of_plan(latents: Tensor, config: TrackConfig) -> Tracks:
     """The tracks nearest to a planner's latents, along which the camera glides evenly."""
-    tracks = tracks_of(packed_of_plan(latents, config), config)
+    return gliding(tracks_of(packed_of_plan(latents, config), config))
+
+
+def gliding(tracks: Tracks) -> Tracks:
+    """The same with a camera that glides evenly, under a lamp that stays."""
     return replace(tracks, settings=_gliding(tracks.settings, None))
 
 
@@ -90,10 +102,9 @@ def finished(latents: Tensor, config: TrackConfig, known: Known | None, *, conti
     """
     packed = packed_of_plan(latents, config)
     if known is None:
-        tracks = tracks_of(packed, config, continued=continued)
-        return smoothed(replace(tracks, settings=_gliding(tracks.settings, None)))
+        return smoothed(gliding(tracks_of(packed, config, continued=continued)))
     packed = torch.where(known.floor[:, None] == 0, known.packed, packed)
-    packed = _with_known_looks(packed, known, config)
+    packed = _with_known_looks(_with_joints(packed, known, config), known, config)
     tracks = tracks_of(packed, config, continued=continued)
     held = known.held(config.frames_per_latent)
     if not continued:
@@ -101,6 +112,22 @@ def finished(latents: Tensor, config: TrackConfig, known: Known | None, *, conti
     rows = held[:, : tracks.poses.shape[2]]
     tracks = replace(tracks, settings=_gliding(tracks.settings, held[:, -1]))
     return smoothed(tracks, rows)
+
+
+def _with_joints(packed: Tensor, known: Known, config: TrackConfig) -> Tensor:
+    """The same with what is known of the last frames at joints."""
+    packed = packed.clone()
+    last = config.frames_per_latent - 1
+    pose = 1 + config.look_channels + POSE_SIZE * last
+    camera = 1 + SETTING_SIZE - CAMERA_SIZE + CAMERA_SIZE * last
+    for joint in known.joints:
+        there, still = packed[:, :, joint], known.packed[:, :, joint]
+        seen = still[:, :1, :-1] > 0
+        poses = slice(pose, pose + POSE_SIZE)
+        there[:, poses, :-1] = torch.where(seen, still[:, poses, :-1], there[:, poses, :-1])
+        if still[0, 0, -1] > 0:
+            there[:, camera : camera + CAMERA_SIZE, -1] = still[:, camera : camera + CAMERA_SIZE, -1]
+    return packed
 
 
 def carried(tracks: Tracks, before: Tensor, open_looks: Tensor, config: TrackConfig) -> Tracks:
