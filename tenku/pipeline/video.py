@@ -112,12 +112,12 @@ class VideoPipeline:
         on_part: Callable[[Footage], None] | None = None,
         slide: Iterable[Window] | None = None,
     ) -> Iterator[Frame]:
-        """The first `num_frames` frames (h w 3) of a timeline, by a request's seed and way of sampling; as
+        """The `num_frames` frames (h w 3) that a timeline shows, by a request's seed and way of sampling; as
         `stream` does. The window that slides along it may be led from outside."""
         making = self._making(request, timeline, on_progress, seconds_by_stage)
         chunks: deque[Tensor] = deque()
         decoded = self.model.vae.decode_chunks(chunks.popleft() for _ in count())
-        left, done = request.num_frames, 0
+        left, done, skipped = request.num_frames, 0, timeline.first_frame
         for window in self._windows(timeline) if slide is None else slide:
             making.text(window.prompt)
             tracks = plan(making, window)
@@ -127,7 +127,8 @@ class VideoPipeline:
             for chunk in torch.split(part.latents, DECODE_CHUNK, dim=2) if part.num_latent_frames else ():
                 chunks.append(chunk)
                 with making.stage("decode"):
-                    frames = to_pixels(next(decoded)[0])[:left]
+                    frames = to_pixels(next(decoded)[0])
+                frames, skipped = frames[skipped:][:left], max(0, skipped - len(frames))
                 left, done = left - len(frames), done + chunk.shape[2]
                 making.progress("decode", done, timeline.num_latent_frames)
                 yield from frames
@@ -190,7 +191,8 @@ class VideoPipeline:
         """The footage of all parts of what was asked for, as far as it was shown."""
         request, timeline = self._laid_out(asked, None)
         whole = replace(Footage.joined(parts), prompts=timeline.prompts, cuts=timeline.cuts)
-        return whole.first(1 + -(-(request.num_frames - 1) // whole.frames_per_latent))
+        last = timeline.first_frame + request.num_frames - 1
+        return whole.first(1 + -(-last // whole.frames_per_latent))
 
     def not_read(self, prompt: str) -> tuple[tuple[str, ...], int]:
         """Words of a prompt that the model does not know, and how many at its end it does not read."""

@@ -74,6 +74,17 @@ class Footage:
             cuts=tuple(cut for cut in self.cuts if cut < number),
         )
 
+    def after(self, number: int) -> "Footage":
+        """What comes after its first latent frames, without prompts and cuts: no clip of its own, for its
+        first latent frame is full."""
+        return replace(
+            self,
+            latents=self.latents[:, :, number:],
+            tracks=None if self.tracks is None else self.tracks[:, :, number:],
+            prompts=(),
+            cuts=(),
+        )
+
     @classmethod
     def joined(cls, parts: "Sequence[Footage]") -> "Footage":
         """Parts of one stream, one after the other, without their prompts and cuts."""

@@ -53,22 +53,27 @@ def filled(footage: Footage, start: int, stop: int, prompt: str) -> Timeline:
 
 
 def looped(footage: Footage, bridge: int, prompt: str) -> Timeline:
-    """A clip, and a bridge from its end to its start; the loop closes before the last of the bridge's frames,
-    which is the first frame again: `loop_frames` says how many are to be shown."""
+    """A clip, and a bridge from its end to its start: `loop_frames` says how many frames are shown.
+
+    The frame that the first latent frame stands for is not of the loop, which closes into the group after it:
+    there is motion to close into. A picture has none, and its loop closes into itself.
+    """
     if bridge < 1:
         raise ValueError("a loop needs at least one latent frame to come back in")
     length = footage.num_latent_frames
-    ahead = footage.first(1 + min(_LOOKED_AHEAD, length - 1))
-    canvas = _Canvas.like(footage, length + bridge + ahead.num_latent_frames - 1)
+    ahead = min(_LOOKED_AHEAD, length - 1)
+    canvas = _Canvas.like(footage, length + bridge + ahead)
     canvas.put(footage, 0)
-    canvas.put(ahead, length + bridge - 1)
-    return canvas.timeline(
-        (*footage.prompts, PromptSpan(prompt, length, canvas.num_latent_frames)), footage.cuts
-    )
+    if ahead:
+        canvas.put(footage.first(1 + ahead).after(1), length + bridge, still=True)
+    else:
+        canvas.put(footage, bridge)
+    prompts = (*footage.prompts, PromptSpan(prompt, length, canvas.num_latent_frames))
+    return replace(canvas.timeline(prompts, footage.cuts), first_frame=1 if ahead else 0)
 
 
 def loop_frames(footage: Footage, bridge: int) -> int:
-    """How many frames of a `looped` timeline are shown: up to the last before its first comes again."""
+    """How many frames of a `looped` timeline are shown: up to the last before the first comes again."""
     return footage.frames_per_latent * (footage.num_latent_frames - 1 + bridge)
 
 

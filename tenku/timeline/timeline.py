@@ -28,8 +28,8 @@ class Timeline:
     A floor that is the same all over each frame may be (b t 1 1), which saves the denoiser a quarter of its
     work. Known tracks are packed (b n t o), with a floor (b t o) for each row. At each of the latent frames
     `cuts` a new shot begins, into which the one before dissolves over as many frames as `dissolves` says.
-    Those at `joints` are made, but so that they end in the frame of the known latent there. What does not fit
-    together is a ValueError.
+    Those at `joints` are made, but so that they end in the frame of the known latent there. What is shown
+    begins with `first_frame`. What does not fit together is a ValueError.
     """
 
     latents: Tensor
@@ -40,6 +40,7 @@ class Timeline:
     cuts: tuple[int, ...] = ()
     joints: tuple[int, ...] = ()
     dissolves: tuple[int, ...] = ()
+    first_frame: int = 0
 
     def __post_init__(self) -> None:
         b, _, t, h, w = self.latents.shape

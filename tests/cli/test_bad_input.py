@@ -65,7 +65,8 @@ BAD_COMMANDS: dict[str, tuple[tuple[str | bytes, ...], str]] = {
     "no steps to train": (("train", "embedded", "-o", "run", "--steps", "0"), "--steps"),
     "an unknown stage": (
         ("train", "embedded", "-o", "run", "--stage", "vae", "--stage", "dream"),
-        "there is no stage 'dream'; there is clips, vae, text, planner, latents, draft, denoiser",
+        "there is no stage 'dream'; there is clips, vae, text, planner, latents, reader, draft, denoiser, "
+        "low_noise.",
     ),
     "a stage without what it needs": (
         ("train", "tiny", "-o", "run", "--stage", "planner"),
