@@ -16,7 +16,7 @@ from tenku.media import replacing
 from tenku.text import TextEncoder, TextEncoderConfig
 from tenku.vae import VideoAutoencoder, VideoAutoencoderConfig
 
-FORMAT = 2
+FORMAT = 3
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 RUN_MODEL = "model"  # the folder of the finished model in the folder of a training run
 _LARGE = 65_536  # numbers in a tensor: below it, halving saves nothing and costs precision
