@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tenku.checkpoint import Model, SamplingDefaults, load_model, save_model
-from tenku.denoiser import Denoiser, NoiseExperts
+from tenku.denoiser import Denoiser, NoiseExperts, TrackReader, TrackReaderConfig
 from tenku.errors import UserError
 
 
@@ -142,10 +142,10 @@ SPOILED: dict[str, tuple[Callable[[Path], object], str]] = {
         "cannot be read",
     ),
     "configuration that is a list": (lambda folder: (folder / "config.json").write_text("[]"), "format None"),
-    "another format": (change_config(lambda c: c.update(format=99)), "format 99, this tenku reads 2"),
+    "another format": (change_config(lambda c: c.update(format=99)), "format 99, this tenku reads 3"),
     "the format of tracks without a setting": (
         change_config(lambda c: c.update(format=1)),
-        "format 1, this tenku reads 2",
+        "format 1, this tenku reads 3",
     ),
     "an unknown field": (change_config(lambda c: c["vae"].update(colour=1)), "argument 'colour'"),
     "a missing part": (change_config(lambda c: c.pop("denoiser")), "'denoiser'"),
@@ -192,3 +192,18 @@ def test_a_place_without_a_model_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot be read"):
         load_model(tmp_path / "file")
+
+
+def test_a_model_keeps_its_reader(tiny_model: Model, tmp_path: Path) -> None:
+    config = tiny_model.denoiser.config.tracks
+    assert config is not None
+    reader = TrackReader(
+        TrackReaderConfig(tracks=config, latent_channels=4, hidden_size=16, num_heads=2, frame_depth=1)
+    )
+    save_model(tmp_path, replace(tiny_model, reader=reader.eval()), torch.float32)
+    loaded = load_model(tmp_path).reader
+    assert loaded is not None
+    latents = torch.randn(1, 4, 3, 4, 6, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(loaded.read(latents), reader.read(latents))
+    save_model(tmp_path, tiny_model)
+    assert load_model(tmp_path).reader is None
