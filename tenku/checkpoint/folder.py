@@ -31,7 +31,8 @@ class SamplingDefaults:
     that goes wrong (Kingma and Dhariwal, arXiv 1807.03039, section 6). Of `planner_candidates` plans that one
     is followed in which things are seen best. A long timeline is made in windows of `window_size` latent
     frames, of which the first `window_overlap` are those before. Tracks read from somebody else's video are
-    fitted to it in `fitting_steps`.
+    fitted to it in `fitting_steps`. So many of the first latent channels as `steadied_channels` are drafted
+    twice, in groups of frames that overlap, so that motion is as even from group to group as inside one.
     """
 
     num_inference_steps: int = 12
@@ -45,6 +46,7 @@ class SamplingDefaults:
     window_size: int = 17
     window_overlap: int = 5
     fitting_steps: int = 40
+    steadied_channels: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from tenku.checkpoint import Model
 from tenku.denoiser import Draft
 from tenku.pipeline.making import PAINTED_AGAIN, Making
 from tenku.sampling import Guidance, guided_velocity, multistep, shifted_sigmas
-from tenku.timeline import Timeline, Window
+from tenku.timeline import Timeline, Window, going_on, staggered
 
 _SAME = 0.1  # squared change of a draft's numbers, of unit variance, that still counts as the same
 
@@ -29,10 +30,10 @@ def paint(making: Making, window: Window, tracks: Tensor | None) -> Tensor:
     with making.stage("denoise"):
         places: Draft | Tensor | None = None
         if tracks is not None:
-            places = denoiser.prepare(tracks[:, :, -(window.stop - window.history) :], *size)
+            places = _drafted(making.model, tracks[:, :, -(window.stop - window.history) :], *size)
             before = making.tracks_before(window)
             if before is not None and isinstance(places, Draft):
-                canvas = _moved_along(canvas, denoiser.prepare(before, *size), places)
+                canvas = _moved_along(canvas, _drafted(making.model, before, *size), places)
             if isinstance(places, Draft):
                 places = replace(places, mean=places.mean + _untold(canvas, places))
         latents = multistep(
@@ -45,6 +46,31 @@ def paint(making: Making, window: Window, tracks: Tensor | None) -> Tensor:
             lambda done, total: making.progress("denoise", done, total),
         )
     return _joined(making, window, latents)[:, :, back:]
+
+
+def _drafted(model: Model, tracks: Tensor, height: int, width: int) -> Draft | Tensor:
+    """What the denoiser makes of packed tracks (1 n t o), steadied if the model wants that.
+
+    The mean of a draft moves too little inside a group of frames and too much from one to the next. A second
+    draft is of groups that begin in the middle of the first one's; each frame is taken from that in which it
+    lies further inside.
+    """
+    draft, config = model.denoiser.prepare(tracks, height, width), model.denoiser.config.tracks
+    number = model.sampling.steadied_channels
+    if not isinstance(draft, Draft) or config is None or not number or tracks.shape[2] < 2:
+        return draft
+    frames = config.frames_per_latent
+    half = frames // 2
+    second = model.denoiser.prepare(staggered(tracks, config), height, width)
+    assert isinstance(second, Draft)
+    ours, theirs = (model.vae.linear_frames(part.mean) for part in (draft, second))
+    inside = torch.arange(theirs.shape[1]) % frames
+    better = (inside >= half - half // 2) & (inside < half + (half + 1) // 2)
+    better &= going_on(tracks, config).repeat_interleave(frames)
+    mixed = ours.clone()
+    mixed[:, half : half + len(better)][:, better] = theirs[:, better]
+    steady = model.vae.linear_latents(mixed)
+    return replace(draft, mean=torch.cat([steady[:, :number], draft.mean[:, number:]], 1))
 
 
 def _moved_along(canvas: Timeline, before: Draft | Tensor, after: Draft) -> Timeline:

@@ -289,6 +289,7 @@ def embedded() -> EmbeddedRecipe:
             num_inference_steps=1,
             planner_steps=12,
             planner_guidance_scale=2.0,
+            steadied_channels=16,
         ),
     )
 

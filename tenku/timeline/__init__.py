@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         storyboard_request,
     )
     from tenku.timeline.timeline import PromptSpan, Timeline, text_to_video
-    from tenku.timeline.tracks import Tracks, stretched, tracks_of
+    from tenku.timeline.tracks import Tracks, going_on, staggered, stretched, tracks_of
     from tenku.timeline.window import Window, endless, windows
 
 __all__ = [
@@ -51,12 +51,14 @@ __all__ = [
     "fingerprint",
     "frames_in",
     "gliding",
+    "going_on",
     "load_kept",
     "loop",
     "named",
     "padded_num_frames",
     "remix",
     "save_kept",
+    "staggered",
     "storyboard",
     "storyboard_request",
     "stretched",
@@ -75,7 +77,7 @@ _MODULES = {
         *("fill", "loop", "remix", "storyboard", "storyboard_request"),
     ),
     "timeline": ("PromptSpan", "Timeline", "text_to_video"),
-    "tracks": ("Tracks", "stretched", "tracks_of"),
+    "tracks": ("Tracks", "going_on", "staggered", "stretched", "tracks_of"),
     "window": ("Window", "endless", "windows"),
 }
 

@@ -17,6 +17,8 @@ from tenku.denoiser import (
     unpack,
 )
 
+_NEAR = 0.3  # a change in a camera's numbers, from one frame to the next, that no camera's move makes
+
 
 @dataclass(frozen=True, slots=True)
 class Tracks:
@@ -132,6 +134,34 @@ def stretched(packed: Tensor, config: TrackConfig, aspect: float) -> Tensor:
     places = 1 + config.look_channels + POSE_SIZE * torch.arange(config.frames_per_latent)
     factor[places, :-1], factor[places + 1, :-1] = max(aspect, 1.0), max(1 / aspect, 1.0)
     return packed * factor[:, None]
+
+
+def staggered(packed: Tensor, config: TrackConfig) -> Tensor:
+    """Packed tracks (b c t o) in groups of frames that begin in the middle of these: one group fewer."""
+    half = config.frames_per_latent // 2
+    out = packed[:, :, 1:].clone()
+    for first, size, rows in (
+        (1 + config.look_channels, POSE_SIZE, slice(0, -1)),
+        (1 + SETTING_SIZE - CAMERA_SIZE, CAMERA_SIZE, slice(-1, None)),
+    ):
+        stop = first + size * config.frames_per_latent
+        middle = first + size * half
+        earlier, later = packed[:, middle:stop, :-1, rows], packed[:, first:middle, 1:, rows]
+        out[:, first:stop, :, rows] = torch.cat([earlier, later], 1)
+    return out
+
+
+def going_on(packed: Tensor, config: TrackConfig) -> Tensor:
+    """Whether each latent frame but the first (t − 1) goes on from the one before, with no cut between."""
+    first = 1 + SETTING_SIZE - CAMERA_SIZE
+    last = first + CAMERA_SIZE * (config.frames_per_latent - 1)
+    before, after = (
+        packed[:, last : last + CAMERA_SIZE, :-1, -1],
+        packed[:, first : first + CAMERA_SIZE, 1:, -1],
+    )
+    near = (before - after).abs().amax((0, 1)) < _NEAR
+    same = (packed[:, : 1 + config.look_channels].diff(dim=2).abs() < 0.5).all(3).all(1).all(0)
+    return near & same
 
 
 def _by_latent_frame(values: Tensor, frames: int, continued: bool) -> Tensor:

@@ -132,6 +132,10 @@ def _bias(layer: nn.Conv2d) -> Tensor:
     return layer.bias
 
 
+def _float(layer: nn.Conv2d) -> tuple[Tensor, Tensor]:
+    return layer.weight.float(), _bias(layer).float()
+
+
 class VideoAutoencoder(nn.Module):
     """Video (b 3 t h w) in [−1, 1] ↔ latents (b c t' h/8 w/8), normalised by the configuration's statistics.
 
@@ -247,6 +251,26 @@ class VideoAutoencoder(nn.Module):
             change[:, : -self.config.tubelet_size // self.config.temporal_compression] = 0
             change = functional.conv2d(change, self.linear_encode.weight.float())
         return self.normalise(rearrange(ours + change, "(b t) c h w -> b c t h w", b=len(latents)))
+
+    def linear_frames(self, latents: Tensor) -> Tensor:
+        """What the linear path makes of normalised latents (b c t h w): frames (b (t f) e h w) of as many
+        positions, the pixels of each in channels."""
+        t, f = latents.shape[2], self.config.temporal_compression
+        flat = rearrange(self.denormalise(latents), "b c t h w -> (b t) c h w")
+        with torch.autocast(latents.device.type, enabled=False):
+            frames = functional.conv2d(
+                flat, self.linear_decode.weight.float(), _bias(self.linear_decode).float()
+            )
+        return rearrange(frames, "(b t) (f e) h w -> b (t f) e h w", t=t, f=f)
+
+    def linear_latents(self, frames: Tensor) -> Tensor:
+        """The inverse of `linear_frames`, as far as frames are such as it makes."""
+        flat = rearrange(frames, "b (t f) e h w -> (b t) (f e) h w", f=self.config.temporal_compression)
+        with torch.autocast(frames.device.type, enabled=False):
+            latents = functional.conv2d(
+                flat, self.linear_encode.weight.float(), _bias(self.linear_encode).float()
+            )
+        return self.normalise(rearrange(latents, "(b t) c h w -> b c t h w", b=len(frames)))
 
     # -- set-up ---------------------------------------------------------------------------------------------
 

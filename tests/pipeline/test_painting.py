@@ -128,6 +128,11 @@ def test_with_nothing_known_nothing_is_added(floor: float) -> None:
     assert not _untold(canvas(floor=floor), draft_of(still())).any()
 
 
+def test_what_may_change_a_little_is_not_carried_to_what_is_free() -> None:
+    floors = torch.tensor([0.5, 1.0, 1.0, 0.01, 1.0]).view(1, 5, 1, 1)
+    assert not _untold(Timeline(gaussian(*SHAPE), floors, ()), draft_of(still())).any()
+
+
 def test_where_all_is_known_nothing_is_added() -> None:
     assert not _untold(canvas(*range(5)), draft_of(changing(1, 0.2))).any()
 

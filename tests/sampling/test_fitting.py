@@ -58,11 +58,12 @@ def moved_away(packed: Tensor) -> Tensor:
 
 
 def error(drafter: Drafter, packed: Tensor, latents: Tensor) -> float:
-    return (drafter(packed, *SIZE).mean - latents).square().mean().item()
+    return float((drafter(packed, *SIZE).mean - latents).square().mean())
 
 
 def latents_of(drafter: Drafter, packed: Tensor) -> Tensor:
-    return drafter(packed, *SIZE).mean
+    mean: Tensor = drafter(packed, *SIZE).mean
+    return mean
 
 
 def anywhere(t: int = 3) -> Tensor:

@@ -118,14 +118,17 @@ def test_the_reader_learns_a_handful_by_heart(tmp_path: Path) -> None:
         return float(np.mean(losses)), task.evaluate()
 
     loss, figures = trainer.with_averages(look)
-    for _ in range(60):
+    for _ in range(80):
         trainer.train_step()
     lower_loss, lower = trainer.with_averages(look)
-    assert lower_loss < 0.3 * loss, (loss, lower_loss)
+    # Who knows what there is on the whole, and does not look, comes down to 0.2 of the loss, and has the
+    # right number of objects in half of the clips.
+    assert lower_loss < 0.14 * loss, (loss, lower_loss)
     for name in SHAPES:
-        assert lower[f"{name}_box_error"] < 0.5 * figures[f"{name}_box_error"], (figures, lower)
+        assert lower[f"{name}_count"] > 0.8, lower
+        assert lower[f"{name}_box_error"] < 0.3 * figures[f"{name}_box_error"], (figures, lower)
         for attribute in ("colour", "shape", "material", "size"):
-            assert lower[f"{name}_{attribute}"] > 0.9, lower
+            assert lower[f"{name}_{attribute}"] > 0.9 > figures[f"{name}_{attribute}"], (figures, lower)
     assert trainer.with_averages(task.evaluate) == lower
 
 
@@ -144,7 +147,7 @@ def test_the_figures_are_named_by_bucket() -> None:
 
 
 def test_a_new_reader_finds_nothing() -> None:
-    """Who finds nothing is right of no clip with an object, and off by half of a box: of four numbers, two."""
+    """Who finds nothing is right of no clip with an object, and off by its width and height."""
     task = reader_task(bucket_of("clip", 1), held_out=(bucket_of("clip", 2),))
     with torch.no_grad():
         figures = task.evaluate()
@@ -174,9 +177,7 @@ def says(task: ReaderTask, packed: Tensor) -> None:
     said, around = packed[0, :, 0, 0], packed[0, :, 0, 1]
     looks, poses = slice(1, 1 + LOOKS), slice(1 + LOOKS, 1 + LOOKS + 4 * POSE_SIZE)
     with torch.no_grad():
-        task.module.object_out.bias[:] = torch.cat(
-            [torch.tensor([32.0]), 64 * said[looks] - 32, said[poses]]
-        )
+        task.module.object_out.bias[:] = torch.cat([torch.tensor([32.0]), 64 * said[looks] - 32, said[poses]])
         task.module.setting_out.bias[:] = around[1 : 1 + task.module.setting_out.out_features]
         task.module.setting_out.bias[:3] = 64 * around[1:4] - 32
 
@@ -248,7 +249,7 @@ def test_what_is_out_of_the_picture_is_not_asked_for(x: float, y: float, asked: 
     wrong = sitting(x=0.5 * x + 0.125, y=y)
     wrong[:, 1 : 1 + LOOKS] = wrong[:, 1 : 1 + LOOKS].roll(1, 1)
     says(task, wrong)
-    loss, parts = task._loss(torch.zeros(1, 4, 3, 4, 6), packed)
+    _, parts = task._loss(torch.zeros(1, 4, 3, 4, 6), packed)
     assert (parts["naming"] > 1, parts["placing"] > 0.1) == (asked, asked)
     assert (parts["presence"] > 1) != asked
     with torch.no_grad():
@@ -320,6 +321,8 @@ def test_one_object_gets_the_slot_that_fits_it(slot: int, row: int) -> None:
     assert matched.there[:, slot].tolist() == [1, 1]
     assert matched.there[:, 1 - slot].tolist() == [0, 0]
     assert torch.equal(matched.true.looks[:, :, slot], packed[:, 1 : 1 + LOOKS, :, 0].mT)
+    assert matched.true.present[:, :, slot].all()
+    assert not matched.true.present[:, :, 1 - slot].any()
     assert matched.seen[:, :, slot].any()
     assert not matched.seen[:, :, 1 - slot].any()
 
@@ -331,6 +334,31 @@ def test_alike_objects_are_told_apart_by_their_places() -> None:
         matched = task._match(said_of(packed, order, blur=0.02), packed, REACH)
         right = packed[..., list(order)].permute(0, 2, 3, 1)[..., 1 + LOOKS :][..., : 4 * POSE_SIZE]
         assert torch.equal(matched.true.poses.flatten(3), right)
+
+
+def test_objects_in_one_place_are_told_apart_by_their_looks() -> None:
+    task, (packed, _) = reader_task(bucket_of("clip", 1)), two_balls()
+    packed[:, 1 + LOOKS :, :, 1] = packed[:, 1 + LOOKS :, :, 0]
+    for order in permutations(range(2)):
+        matched = task._match(said_of(packed, order, blur=0.02), packed, REACH)
+        assert torch.equal(
+            matched.true.looks, packed[..., list(order)].permute(0, 2, 3, 1)[..., 1 : 1 + LOOKS]
+        )
+
+
+def test_what_is_out_of_the_picture_takes_no_slot_from_what_is_in_it() -> None:
+    """The second slot has the ball's place, and can hardly tell whether it is the cone; the first is sure
+    that it is no cone."""
+    task, (packed, _) = reader_task(bucket_of("clip", 1)), two_balls()
+    packed[1] = packed[0]
+    packed[:, 1 + LOOKS : 1 + LOOKS + 4 * POSE_SIZE : POSE_SIZE, :, 1] = 9
+    said = said_of(packed, (0, 0), blur=0.0)
+    said[:, :, 0, 1 + LOOKS : 1 + LOOKS + 4 * POSE_SIZE : POSE_SIZE] += 0.5
+    both = packed[:, 1 : 1 + LOOKS, :, 0] + 0.9 * packed[:, 1 : 1 + LOOKS, :, 1]
+    said[:, :, 1, 1 : 1 + LOOKS] = 8 * both.mT - 4
+    matched = task._match(said, packed, REACH)
+    assert matched.there.tolist() == [[0, 1]] * 2
+    assert torch.equal(matched.true.looks[:, :, 1], packed[:, 1 : 1 + LOOKS, :, 0].mT)
 
 
 def test_the_order_of_objects_does_not_matter() -> None:
@@ -390,17 +418,20 @@ def test_latents_are_off_in_training_and_exact_when_it_is_looked_at() -> None:
 
 
 def test_windows_of_clips_lie_anywhere() -> None:
-    """And their tracks with them: a ball is bright where they say."""
-    task = reader_task(bucket_of("clip", 1), lengths=(1,), noise=0.0, positions_per_step=24 * 64)
-    watched, whole = Watched(task), bucket_of("clip", 1).chunks[0]
-    seen = set()
+    """And their tracks with them: here something is there in the last latent frame alone."""
+    whole = bucket_of("clip", 1)
+    numbers = np.arange(3, dtype=np.float16).reshape(1, 1, 3, 1, 1) + np.zeros((8, 4, 3, 4, 6), np.float16)
+    whole.sketches.poses[:, :5] = 0
+    task = reader_task(LatentBucket(whole.bucket, (numbers,), whole.sketches), lengths=(1,), noise=0.0)
+    with torch.no_grad():
+        task.module.object_out.bias[0] = -32
+    watched, starts = Watched(task), set()
     for seed in range(12):
-        task.loss(0, generator(seed))
-        for t in range(3):
-            frames = torch.from_numpy(whole[:, :, t]).float()
-            alike = (watched.latents[:, None, :, 0] == frames).flatten(2).all(2).any(1)
-            seen |= {t} if alike.all() else set()
-    assert seen == {0, 1, 2}
+        presence = task.loss(0, generator(seed)).figures["presence"]
+        (start,) = watched.latents.unique().tolist()
+        assert (presence > 10) == (start == 2)
+        starts.add(start)
+    assert starts == {0, 1, 2}
 
 
 def test_clips_with_cuts_are_left_out() -> None:

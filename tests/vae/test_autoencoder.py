@@ -228,3 +228,17 @@ def test_memory_does_not_grow_with_length() -> None:
     short, long = map(int, ended.stdout.split())
     unit = 1 if sys.platform == "darwin" else 1024
     assert (long - short) * unit < 6e6
+
+
+def test_linear_frames_are_what_linear_latents_hold() -> None:
+    vae = VideoAutoencoder(
+        VideoAutoencoderConfig(latent_channels=6, latent_mean=(0.1,) * 6, latent_std=(2.0,) * 6)
+    )
+    vae.initialise_from_pca(torch.rand(4, 3, 9, 32, 32, generator=torch.Generator().manual_seed(0)))
+    latents = torch.randn(2, 6, 3, 4, 5, generator=torch.Generator().manual_seed(1))
+    frames = vae.linear_frames(latents)
+    assert frames.shape == (2, 12, 3 * 64, 4, 5)
+    assert torch.allclose(vae.linear_latents(frames), latents, atol=1e-4)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(vae.linear_frames(latents), frames)
+    assert torch.allclose(vae.linear_frames(latents[:, :, 1:2]), frames[:, 4:8], atol=1e-5)
