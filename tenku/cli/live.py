@@ -3,6 +3,7 @@
 import os
 import queue
 import select
+import shutil
 import sys
 import threading
 import time
@@ -83,6 +84,7 @@ class _Script:
     typed: str = ""
     ended: bool = False
     _first: bool = field(default=True)
+    _escaped: str = field(default="")  # what an unfinished key sequence has begun with
 
     def next_prompt(self) -> str:
         """What the next part of the video shows."""
@@ -96,8 +98,13 @@ class _Script:
         return self.prompt
 
     def key(self, character: str) -> None:
-        """Take one character that was typed."""
-        if character in "\r\n":
+        """Take one character that was typed; what other keys send, arrows for one, is left out."""
+        before, self._escaped = self._escaped, ""
+        if character == "\x1b" or (before == "\x1b" and character in "[O"):
+            self._escaped = character
+        elif before in ("[", "O"):
+            self._escaped = "" if character.isalpha() or character == "~" else before
+        elif character in "\r\n":
             if self.typed.strip():
                 self.prompt, self.typed = self.typed.strip(), ""
             else:
@@ -193,9 +200,9 @@ def _show(
 
 def _drawn(frame: "Frame") -> str:
     """A frame as text that fits the terminal: each character shows two pixels, one above the other."""
-    columns, rows = os.get_terminal_size()
+    columns, rows = shutil.get_terminal_size()
     height, width = frame.shape[:2]
-    step = max(width / columns, height / (2 * (rows - 3)), 1.0)
+    step = max(width / max(1, columns), height / (2 * max(1, rows - 3)), 1.0)
     across = [int((0.5 + x) * step) for x in range(int(width / step))]
     down = [int((0.5 + y) * step) for y in range(int(height / step) // 2 * 2)]
     small = frame[down][:, across]

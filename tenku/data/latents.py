@@ -74,6 +74,8 @@ class LatentBucket:
 
         None is mirrored: the lamps of a room in a mirror stand otherwise than any that is simulated.
         """
+        if one_shot and not self.sketches.of_one_shot:
+            raise UserError(f"every clip of the bucket {self.bucket.name} has a cut; simulate more of them.")
         among = self.sketches.of_one_shot if one_shot else range(len(self.sketches))
         chosen = [among[i] for i in torch.randint(len(among), (batch,), generator=generator).tolist()]
         size = self.bucket.clips_per_chunk

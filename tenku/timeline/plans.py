@@ -44,8 +44,17 @@ class Known:
 
     def things(self, config: TrackConfig) -> Tensor:
         """Presence and look (c o) of the objects that are known at any time."""
-        packed = self.packed.where(self.floor[:, None] < 1, 0)
+        packed = self.packed.where(((self.floor < 1) | self._at_joints())[:, None], 0)
         return packed[0, : 1 + config.look_channels, :, :-1].amax(1)
+
+    def told(self) -> Tensor:
+        """Which rows of which latent frames (1 t o) tell what something looks like."""
+        return (self.floor == 0) | self._at_joints()
+
+    def _at_joints(self) -> Tensor:
+        at = torch.zeros_like(self.floor, dtype=torch.bool)
+        at[:, list(self.joints)] = True
+        return at & (self.packed[:, 0] > 0)
 
     def with_room(self) -> "Known":
         """The same, but that nothing was seen in a row does not mean that nothing may come there."""
@@ -155,7 +164,7 @@ def carried(tracks: Tracks, before: Tensor, open_looks: Tensor, config: TrackCon
 
 def _with_known_looks(packed: Tensor, known: Known, config: TrackConfig) -> Tensor:
     """What a row is known to be in one latent frame it is in all of them."""
-    is_known = (known.floor == 0).to(packed.dtype)  # 1 t o
+    is_known = known.told().to(packed.dtype)  # 1 t o
     share = is_known * known.packed[:, 0]  # where it is seen; the setting always is
     share = torch.where(share.amax(1, keepdim=True) > 0, share, is_known)
     often = share.sum(1)  # 1 o

@@ -318,3 +318,8 @@ def test_a_video_that_breaks_leaves_the_terminal_as_it_was(terminal: Callable[..
     report = terminal(broken=3).end()
     assert report["error"] == "it broke"
     assert report["seen"] == [101] * 3
+
+
+def test_arrow_keys_are_not_typed() -> None:
+    script = typing("a\x1b[Ab\x1b[3~c\x1bOHd")
+    assert (script.typed, script.ended) == ("abcd", False)

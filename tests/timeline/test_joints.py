@@ -154,9 +154,6 @@ def test_there_may_be_several_joints() -> None:
     assert not torch.allclose(found.poses[:, 22], truth.poses[:, 22], atol=0.1)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="of a joint at the end of what is in view only poses are known, no looks"
-)
 @pytest.mark.parametrize("there", [1, 2])
 def test_what_is_seen_at_a_joint_is_what_it_is_all_along(there: int) -> None:
     """Though nothing after it is in view, as when 16 latent frames are put before a clip."""
