@@ -17,6 +17,7 @@ from tenku.timeline.timeline import Timeline
 from tenku.timeline.tracks import Tracks
 
 _DOUBT = 0.02  # the chance that something is not what the text calls it
+_BECOMING = 10.0  # more than any likeness weighs
 _CLEARLY = 0.5  # by how much something must fit better than by chance to be what the text speaks of
 
 
@@ -83,27 +84,34 @@ def expected_looks(planner: nn.Module, text: TextConditioning, config: TrackConf
 def rows_of(known: Known, expected: Tensor, config: TrackConfig) -> list[int]:
     """Which of the known rows to put where a planner expects something that looks like it.
 
-    A planner names its rows by what the text says; what is known comes in any order. The last row, the
-    setting, stays.
+    A planner names its rows by what the text says; what is known comes in any order. What may change becomes
+    what the text speaks of, and only that. The last row, the setting, stays.
     """
     things, rows = known.things(config), list(range(known.packed.shape[3] - 1))
     if not things[0].any():
         return [*rows, len(rows)]
-    fit = _fit(things, expected, config)
+    spoken_of = expected[: 1 + config.look_channels, :-1]
+    becoming = things[0][:, None] * (_BECOMING * spoken_of[0].clamp(0, 1) + things.T @ spoken_of)
+    fit = torch.where(_may_change(known)[:, None], becoming, _fit(things, expected, config))
     best = max(permutations(rows), key=lambda order: float(fit[list(order), rows].sum()))
     return [*best, len(rows)]
 
 
 def unnamed(known: Known, expected: Tensor, config: TrackConfig) -> list[int]:
     """Known objects of which a planner expects nothing: it would not know how they go on."""
-    things = known.things(config)
+    things, may_change = known.things(config), _may_change(known)
     fit = _fit(things, expected, config)
     silent = _fit(things, 0 * expected, config)  # as if nothing at all were said
     return [
         thing
         for row, thing in enumerate(rows_of(known, expected, config)[:-1])
-        if things[0, thing] > 0 and fit[thing, row] <= silent[thing, row] + _CLEARLY
+        if things[0, thing] > 0 and not may_change[thing] and fit[thing, row] <= silent[thing, row] + _CLEARLY
     ]
+
+
+def _may_change(known: Known) -> Tensor:
+    """Which known objects (o) are nowhere known for good."""
+    return ~known.told()[0, :, :-1].any(0)
 
 
 def _fit(things: Tensor, expected: Tensor, config: TrackConfig) -> Tensor:

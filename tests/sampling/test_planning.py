@@ -212,3 +212,17 @@ def test_known_tracks_are_not_written_over() -> None:
     sampled(planner(things(0, 1, 2)), known)
     assert torch.equal(known.packed, before.packed)
     assert torch.equal(known.floor, before.floor)
+
+
+def test_what_may_change_becomes_what_the_text_speaks_of() -> None:
+    """A remix: nothing of it is named to the planner, and it takes the rows of what is."""
+    config = TrackConfig(look_sizes=(3, 2), frames_per_latent=4, max_objects=2)
+    packed = torch.zeros(1, config.channels, 2, 3)
+    packed[:, [0, 1, 4], :, 0] = 1  # of the first colour and the first shape
+    expected = torch.zeros(1 + config.look_channels, 3)
+    expected[[0, 3, 5], 1] = 1  # spoken of, in the second row, is something else
+    soft, firm = (Known(packed, torch.full((1, 2, 3), floor)) for floor in (0.5, 0.0))
+    assert rows_of(soft, expected, config) == [1, 0, 2]
+    assert unnamed(soft, expected, config) == []
+    assert rows_of(firm, expected, config) == [0, 1, 2]
+    assert unnamed(firm, expected, config) == [0]
