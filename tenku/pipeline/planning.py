@@ -35,13 +35,17 @@ def plan(making: Making, window: Window) -> Tensor | None:
 def planned(
     making: Making, window: Window, planner: Denoiser, config: TrackConfig, known: Known | None
 ) -> Tracks:
-    """The clearest of several plans for all that is in view of a window."""
+    """The clearest of several plans for all that is in view of a window; what is usual among them, if it has
+    to arrive where things are known to be."""
     defaults, continued = making.model.sampling, window.history > 0
     aspect = making.request.width / making.request.height
     if known is not None:  # a planner has only seen square pictures
         known = replace(known, packed=stretched(known.packed, config, 1 / aspect))
         known = known.with_room() if window.fresh else known
-    number = defaults.planner_candidates if known is None or window.fresh else _CANDIDATES_GOING_ON
+    arrives = known is not None and bool((known.floor[:, window.start - window.history :, :-1] == 0).any())
+    begins = known is None or window.fresh
+    number = defaults.planner_candidates if begins else _CANDIDATES_GOING_ON
+    number = 2 * defaults.planner_candidates if arrives else number
     lead = int(continued and (known is None or bool((known.floor[:, 0] > 0).all())))
     frames = window.horizon - window.history + lead
     noise = making.noise(window, (number, config.channels, frames, planner.config.named_rows, 1))
@@ -69,7 +73,7 @@ def planned(
             continued=continued,
             lead=lead,
         )
-        clearest = tracks.one(int(tracks.unseen().argmin()))
+        clearest = tracks.usual() if arrives else tracks.one(int(tracks.unseen().argmin()))
         if new_shot and making.tracks is not None and expected is not None:
             clearest = carried(clearest, making.tracks[:, :, -1:], expected < _SAID, config)
     return clearest.spread(aspect)
