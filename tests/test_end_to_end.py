@@ -56,6 +56,8 @@ def smallest() -> EmbeddedRecipe:
             refiner_depth=1,
             refiner_width=16,
         ),
+        reader=replace(recipe.reader, latent_channels=6, hidden_size=16, num_heads=2),
+        reader_task=replace(recipe.reader_task, positions_per_step=32, held_out_batch=2, num_samples=2),
         draft_task=replace(recipe.draft_task, positions_per_step=32, held_out_batch=2, num_samples=2),
         denoiser_task=replace(recipe.denoiser_task, tokens_per_step=32, held_out_batch=2, num_samples=2),
     )
@@ -76,11 +78,12 @@ def test_every_stage_leaves_its_folder(output: Path) -> None:
         "latents",
         "model",
         "planner",
+        "reader",
         "text",
         "vae",
     ]
     assert sorted(os.listdir(output / "model")) == ["config.json", "model.safetensors"]
-    for stage in ("vae", "text", "planner", "draft", "denoiser"):
+    for stage in ("vae", "text", "planner", "reader", "draft", "denoiser"):
         assert {"checkpoint.pt", "metrics.jsonl", "samples"} <= set(os.listdir(output / stage))
     assert not list(output.rglob("*.partial"))
     assert sorted(os.listdir(output / "latents")) == ["clip", "picture"]  # sketches have no pixels to encode
@@ -297,7 +300,8 @@ def test_unknown_stages_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError) as raised:
         run_recipe("tiny", tmp_path / "run", resume=False, minutes=None, steps=None, stages=("vae", "dream"))
     assert str(raised.value) == (
-        "there is no stage 'dream'; there is clips, vae, text, planner, latents, draft, denoiser, low_noise."
+        "there is no stage 'dream'; there is clips, vae, text, planner, latents, reader, draft, "
+        "denoiser, low_noise."
     )
     assert not (tmp_path / "run").exists()
 

@@ -180,8 +180,10 @@ def _tell_of_words(model: str, ignored: Sequence[str], num_unread: int) -> None:
     if ignored:
         tell(_ignored(model, ignored))
     if num_unread:
-        words = "word or sign" if num_unread == 1 else f"{num_unread} words and signs"
-        tell(f"the prompt is too long for the {model} model, which did not read its last {words}; be brief.")
+        words = "last word or sign" if num_unread == 1 else f"last {num_unread} words and signs"
+        tell(
+            f"the prompt is too long for the {model} model, which did not read its {words}; say it in fewer."
+        )
 
 
 def _ignored(model: str, words: Sequence[str]) -> str:

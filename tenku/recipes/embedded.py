@@ -109,6 +109,8 @@ class EmbeddedRecipe:
             raise ValueError("the autoencoder needs a bucket of more than one frame")
         if self.denoiser.latent_channels != self.vae.latent_channels:
             raise ValueError("the denoiser and the autoencoder must have the same latent_channels")
+        if self.reader.latent_channels != self.vae.latent_channels:
+            raise ValueError("the reader and the autoencoder must have the same latent_channels")
         if self.denoiser.text_size != self.text_encoder.hidden_size:
             raise ValueError("the denoiser's text_size must be the text encoder's hidden_size")
         if self.low_noise is not None and self.low_noise.denoiser.tracks is not None:
