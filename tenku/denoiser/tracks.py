@@ -53,10 +53,38 @@ class TrackConfig:
     @property
     def channels(self) -> int:
         """Channels of packed tracks."""
-        return 1 + max(
-            self.look_channels + self.frames_per_latent * POSE_SIZE,
-            SURROUNDINGS_SIZE + self.frames_per_latent * CAMERA_SIZE,
-        )
+        last: int = max(self.poses.stop, self.cameras.stop)
+        return last
+
+    @property
+    def thing(self) -> slice:
+        """The channels of an object's row that are the same in all frames: presence and look."""
+        return slice(0, 1 + self.look_channels)
+
+    @property
+    def poses(self) -> slice:
+        """The channels of its poses, one frame after the other."""
+        return slice(self.thing.stop, self.thing.stop + self.frames_per_latent * POSE_SIZE)
+
+    def pose(self, frame: int) -> slice:
+        """The channels of its pose in one of the frames."""
+        return slice(self.poses.start + frame * POSE_SIZE, self.poses.start + (frame + 1) * POSE_SIZE)
+
+    @property
+    def around(self) -> slice:
+        """The channels of the setting's row that are the same in all frames: whether there is one, and the
+        surroundings."""
+        return slice(0, 1 + SURROUNDINGS_SIZE)
+
+    @property
+    def cameras(self) -> slice:
+        """The channels of its cameras, one frame after the other."""
+        return slice(self.around.stop, self.around.stop + self.frames_per_latent * CAMERA_SIZE)
+
+    def camera(self, frame: int) -> slice:
+        """The channels of its camera in one of the frames."""
+        first = self.cameras.start + frame * CAMERA_SIZE
+        return slice(first, first + CAMERA_SIZE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +111,14 @@ class UnpackedTracks:
 def unpack(packed: Tensor, config: TrackConfig) -> UnpackedTracks:
     """Take packed tracks (b c t o) apart."""
     things, setting = packed[..., :-1].permute(0, 2, 3, 1), packed[..., -1].mT
-    looks, frames = config.look_channels, config.frames_per_latent
-    places = slice(1 + looks, 1 + looks + frames * POSE_SIZE)
-    views = slice(1 + SURROUNDINGS_SIZE, 1 + SURROUNDINGS_SIZE + frames * CAMERA_SIZE)
+    frames = config.frames_per_latent
     return UnpackedTracks(
         present=things[..., 0],
-        looks=things[..., 1 : 1 + looks],
-        poses=rearrange(things[..., places], "b t o (f n) -> b t o f n", f=frames),
+        looks=things[..., 1 : config.thing.stop],
+        poses=rearrange(things[..., config.poses], "b t o (f n) -> b t o f n", f=frames),
         known=setting[..., 0],
-        surroundings=setting[..., 1 : 1 + SURROUNDINGS_SIZE],
-        cameras=rearrange(setting[..., views], "b t (f n) -> b t f n", f=frames),
+        surroundings=setting[..., 1 : config.around.stop],
+        cameras=rearrange(setting[..., config.cameras], "b t (f n) -> b t f n", f=frames),
     )
 
 

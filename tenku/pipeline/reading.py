@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tenku.checkpoint import Model
-from tenku.denoiser import SURROUNDINGS_SIZE, TrackConfig, TrackReader
+from tenku.denoiser import TrackConfig, TrackReader
 from tenku.errors import UserError
 from tenku.media import Video, nearest_size, read_conformed, read_picture
 from tenku.pipeline.making import footage, multiplies_bfloat16
@@ -86,6 +86,6 @@ def _read_tracks(model: Model, reader: TrackReader, config: TrackConfig, latents
     there = tracks[:, :, ends], latents[:, :, ends]
     fitted = fit_tracks(drafter, *there, steps, times=ends, half_precision=half)
     tracks = tracks.clone()
-    tracks[:, : 1 + SURROUNDINGS_SIZE, :, -1] = fitted[:, : 1 + SURROUNDINGS_SIZE, :1, -1]
+    tracks[:, config.around, :, -1] = fitted[:, config.around, :1, -1]
     tracks[:, :, ends] = fitted
     return gliding(tracks_of(tracks, config)).packed(config)

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
-from tenku.denoiser import CAMERA_SIZE, NUM_FLOORS, SURROUNDINGS_SIZE, TYPICAL_CAMERA, Drafter, TrackConfig
+from tenku.denoiser import CAMERA_SIZE, NUM_FLOORS, TYPICAL_CAMERA, Drafter, TrackConfig
 
 _PULL = 0.002  # back to what was read, per squared step: what the draft does not show stays as it was
 _SURROUNDINGS_STEP = 0.3  # of surroundings and other cameras' numbers, to those of poses
@@ -48,12 +49,11 @@ def fit_tracks(
 def _steps(packed: Tensor, config: TrackConfig) -> Tensor:
     """How far each number (1 c t o) moves at a time: nowhere where nothing is, or a choice was made."""
     sizes = torch.zeros_like(packed)
-    sizes[:, 1 + config.look_channels :, :, :-1] = (packed[:, :1, :, :-1] > 0).to(packed.dtype)
-    first_camera = 1 + SURROUNDINGS_SIZE
-    sizes[:, 1 + NUM_FLOORS :, :, -1] = _SURROUNDINGS_STEP
-    sizes[:, first_camera:, :, -1] = 1
+    sizes[:, config.poses, :, :-1] = (packed[:, :1, :, :-1] > 0).to(packed.dtype)
+    sizes[:, 1 + NUM_FLOORS : config.around.stop, :, -1] = _SURROUNDINGS_STEP
+    sizes[:, config.cameras, :, -1] = 1
     for number, (_, width) in TYPICAL_CAMERA.items():
-        sizes[:, first_camera + number :: CAMERA_SIZE, :, -1] = width
+        sizes[:, config.cameras.start + number : config.cameras.stop : CAMERA_SIZE, :, -1] = width
     return sizes
 
 
@@ -71,12 +71,9 @@ def _line(packed: Tensor, times: Sequence[int] | None, config: TrackConfig) -> T
 
 def _together(moves: Tensor, line: Tensor, config: TrackConfig) -> Tensor:
     """The same with surroundings that move alike in all frames, and cameras along a line (f f)."""
-    b, _, t, _ = moves.shape
-    around = moves[:, : 1 + SURROUNDINGS_SIZE, :, -1:].mean(2, keepdim=True).expand(-1, -1, t, -1)
-    first, frames = 1 + SURROUNDINGS_SIZE, config.frames_per_latent
-    stop = first + CAMERA_SIZE * frames
-    cameras = moves[:, first:stop, :, -1].reshape(b, frames, CAMERA_SIZE, t)
-    cameras = cameras.permute(0, 2, 3, 1).flatten(2) @ line  # b 8 (t f)
-    cameras = cameras.reshape(b, CAMERA_SIZE, t, frames).permute(0, 3, 1, 2).reshape(b, -1, t, 1)
-    setting = torch.cat([around, cameras, moves[:, stop:, :, -1:]], 1)
+    t, f = moves.shape[2], config.frames_per_latent
+    around = moves[:, config.around, :, -1:].mean(2, keepdim=True).expand(-1, -1, t, -1)
+    cameras = rearrange(moves[:, config.cameras, :, -1], "b (f n) t -> b n (t f)", f=f) @ line
+    cameras = rearrange(cameras, "b n (t f) -> b (f n) t 1", f=f)
+    setting = torch.cat([around, cameras, moves[:, config.cameras.stop :, :, -1:]], 1)
     return torch.cat([moves[..., :-1], setting], -1)

@@ -2,19 +2,18 @@
 
 import math
 from dataclasses import replace
-from itertools import permutations
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from tenku.denoiser import CAMERA_SIZE, SETTING_SIZE, TrackConfig
+from tenku.denoiser import TrackConfig
 from tenku.sampling.guidance import Guidance, guided_velocity
 from tenku.sampling.solvers import multistep, shifted_sigmas
 from tenku.text import TextConditioning
 from tenku.timeline.plans import Known, finished, packed_of_plan, plan_latents
 from tenku.timeline.timeline import Timeline
-from tenku.timeline.tracks import Tracks
+from tenku.timeline.tracks import Tracks, best_rows
 
 _DOUBT = 0.02  # the chance that something is not what the text calls it
 _BECOMING = 10.0  # more than any likeness weighs
@@ -78,7 +77,7 @@ def expected_looks(planner: nn.Module, text: TextConditioning, config: TrackConf
     level = torch.ones(len(noise), 1, 1, 1)
     velocity = planner(noise, level, text.tokens, text.mask)
     expected = packed_of_plan(noise - velocity.float(), config)
-    return expected[:, : 1 + max(config.look_channels, SETTING_SIZE - CAMERA_SIZE)].mean((0, 2))
+    return expected[:, : max(config.thing.stop, config.around.stop)].mean((0, 2))
 
 
 def rows_of(known: Known, expected: Tensor, config: TrackConfig) -> list[int]:
@@ -90,11 +89,10 @@ def rows_of(known: Known, expected: Tensor, config: TrackConfig) -> list[int]:
     things, rows = known.things(config), list(range(known.packed.shape[3] - 1))
     if not things[0].any():
         return [*rows, len(rows)]
-    spoken_of = expected[: 1 + config.look_channels, :-1]
+    spoken_of = expected[config.thing, :-1]
     becoming = things[0][:, None] * (_BECOMING * spoken_of[0].clamp(0, 1) + things.T @ spoken_of)
     fit = torch.where(_may_change(known)[:, None], becoming, _fit(things, expected, config))
-    best = max(permutations(rows), key=lambda order: float(fit[list(order), rows].sum()))
-    return [*best, len(rows)]
+    return [*best_rows(fit), len(rows)]
 
 
 def unnamed(known: Known, expected: Tensor, config: TrackConfig) -> list[int]:
@@ -117,7 +115,7 @@ def _may_change(known: Known) -> Tensor:
 def _fit(things: Tensor, expected: Tensor, config: TrackConfig) -> Tensor:
     """How well known things (c o), presence and look, fit the rows of a plan: the log-likelihood of each look
     in a row of which so much is expected, or of which nothing is said."""
-    rows = expected[: 1 + config.look_channels, :-1]
+    rows = expected[config.thing, :-1]
     named = rows[0].clamp(0, 1)
     fit = torch.zeros(things.shape[1], rows.shape[1])
     parts = zip(

@@ -6,7 +6,7 @@ others of the group are made anew, and everything after it is kept.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, permutations
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from torch import Tensor
 from tenku.denoiser import TrackConfig, unpack
 from tenku.timeline.footage import Footage
 from tenku.timeline.timeline import PromptSpan, Timeline
+from tenku.timeline.tracks import best_rows
 
 _LOOKED_AHEAD = 2  # latent frames after a loop's seam that its bridge leads into
 
@@ -226,12 +227,10 @@ def _with_rows_of(first: Footage, second: Footage) -> Footage:
     if first.tracks is None or second.tracks is None:
         return second
     assert first.track_config is not None  # they have tracks
-    looks = 1 + first.track_config.look_channels
-    ours, theirs = (tracks[0, :looks, :, :-1].mean(1) for tracks in (first.tracks, second.tracks))
+    thing = first.track_config.thing
+    ours, theirs = (tracks[0, thing, :, :-1].mean(1) for tracks in (first.tracks, second.tracks))
     fit = theirs.T @ ours
-    rows = range(fit.shape[0])
-    best = max(permutations(rows), key=lambda order: float(fit[list(order), list(rows)].sum()))
-    return replace(second, tracks=second.tracks[..., [*best, fit.shape[0]]])
+    return replace(second, tracks=second.tracks[..., [*best_rows(fit), len(fit)]])
 
 
 def _crossing(ours: Tensor, theirs: Tensor, share: Tensor) -> Tensor:

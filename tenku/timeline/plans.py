@@ -9,7 +9,6 @@ from torch import Tensor
 from tenku.denoiser import (
     CAMERA_SIZE,
     NUM_FLOORS,
-    POSE_SIZE,
     SETTING_SIZE,
     TYPICAL_CAMERA,
     TrackConfig,
@@ -45,7 +44,7 @@ class Known:
     def things(self, config: TrackConfig) -> Tensor:
         """Presence and look (c o) of the objects that are known at any time."""
         packed = self.packed.where(((self.floor < 1) | self._at_joints())[:, None], 0)
-        return packed[0, : 1 + config.look_channels, :, :-1].amax(1)
+        return packed[0, config.thing, :, :-1].amax(1)
 
     def told(self) -> Tensor:
         """Which rows of which latent frames (1 t o) tell what something looks like."""
@@ -72,11 +71,6 @@ def packed_of_plan(latents: Tensor, config: TrackConfig) -> Tensor:
     """The inverse of `plan_latents`."""
     scale, offset = _spread(config, latents)
     return latents[..., 0] / scale + offset
-
-
-def tracks_of_plan(latents: Tensor, config: TrackConfig) -> Tracks:
-    """The tracks nearest to a planner's latents, along which the camera glides evenly."""
-    return gliding(tracks_of(packed_of_plan(latents, config), config))
 
 
 def gliding(tracks: Tracks) -> Tracks:
@@ -127,15 +121,13 @@ def _with_joints(packed: Tensor, known: Known, config: TrackConfig) -> Tensor:
     """The same with what is known of the last frames at joints."""
     packed = packed.clone()
     last = config.frames_per_latent - 1
-    pose = 1 + config.look_channels + POSE_SIZE * last
-    camera = 1 + SETTING_SIZE - CAMERA_SIZE + CAMERA_SIZE * last
+    pose, camera = config.pose(last), config.camera(last)
     for joint in known.joints:
         there, still = packed[:, :, joint], known.packed[:, :, joint]
         seen = still[:, :1, :-1] > 0
-        poses = slice(pose, pose + POSE_SIZE)
-        there[:, poses, :-1] = torch.where(seen, still[:, poses, :-1], there[:, poses, :-1])
+        there[:, pose, :-1] = torch.where(seen, still[:, pose, :-1], there[:, pose, :-1])
         if still[0, 0, -1] > 0:
-            there[:, camera : camera + CAMERA_SIZE, -1] = still[:, camera : camera + CAMERA_SIZE, -1]
+            there[:, camera, -1] = still[:, camera, -1]
     return packed
 
 
@@ -148,14 +140,14 @@ def carried(tracks: Tracks, before: Tensor, open_looks: Tensor, config: TrackCon
     """
     attributes = torch.split(torch.arange(config.look_channels), list(config.look_sizes))
     looks, there = tracks.looks.clone(), tracks.present[0] > 0
-    old = before[0, 1 : 1 + config.look_channels, 0, :-1].T * before[0, 0, 0, :-1, None]  # o looks
+    old = before[0, 1 : config.thing.stop, 0, :-1].T * before[0, 0, 0, :-1, None]  # o looks
     same = torch.stack([looks[0][:, part] @ old[:, part].T for part in attributes[:2]]).prod(0)
     for row, material in ((row, part) for row in range(looks.shape[1]) for part in attributes[2:3]):
         alike = int(same[row].argmax()) if there[row] and same[row].max() > 0 else None
         if alike is not None and open_looks[1 + material, row].all():
             looks[0, row, material] = old[alike, material]
     settings = tracks.settings.clone()
-    around = before[0, 1 : 1 + SETTING_SIZE - CAMERA_SIZE, 0, -1]
+    around = before[0, 1 : config.around.stop, 0, -1]
     same_floor = bool((settings[0, 0, CAMERA_SIZE:][:NUM_FLOORS] * around[:NUM_FLOORS]).sum() > 0)
     if same_floor or open_looks[1 : 1 + NUM_FLOORS, -1].all():
         settings[0, :, CAMERA_SIZE:] = around
@@ -169,8 +161,8 @@ def _with_known_looks(packed: Tensor, known: Known, config: TrackConfig) -> Tens
     share = torch.where(share.amax(1, keepdim=True) > 0, share, is_known)
     often = share.sum(1)  # 1 o
     same = torch.zeros(config.channels, packed.shape[-1], dtype=torch.bool)
-    same[: 1 + config.look_channels, :-1] = True
-    same[: 1 + SETTING_SIZE - CAMERA_SIZE, -1] = True
+    same[config.thing, :-1] = True
+    same[config.around, -1] = True
     mean = (known.packed * share[:, None]).sum(2) / often.clamp_min(1)[:, None]  # 1 c o
     fixed = (same[None] & (often > 0)[:, None])[:, :, None]
     return torch.where(fixed, mean[:, :, None], packed)
@@ -272,11 +264,9 @@ def _spread(config: TrackConfig, like: Tensor) -> tuple[Tensor, Tensor]:
     """Scale and offset (c 1 o) between packed tracks and a planner's latents."""
     rows = config.max_objects + 1
     scale, offset = (torch.full((config.channels, rows), value) for value in (1.0, 0.0))
-    scale[: 1 + config.look_channels, :-1] = _EMPHASIS
+    scale[config.thing, :-1] = _EMPHASIS
     scale[: 1 + NUM_FLOORS, -1] = _EMPHASIS
-    first_camera = 1 + SETTING_SIZE - CAMERA_SIZE
     for number, (middle, width) in TYPICAL_CAMERA.items():
-        for frame in range(config.frames_per_latent):
-            place = first_camera + frame * CAMERA_SIZE + number
-            offset[place, -1], scale[place, -1] = middle, 1 / width
+        places = slice(config.cameras.start + number, config.cameras.stop, CAMERA_SIZE)
+        offset[places, -1], scale[places, -1] = middle, 1 / width
     return scale[:, None].to(like.device), offset[:, None].to(like.device)

@@ -1,6 +1,7 @@
 """Tracks: what moves where, before anything is painted. They are sampled from a prompt, or drawn by hand."""
 
 from dataclasses import dataclass, replace
+from itertools import permutations
 
 import torch
 from einops import rearrange, repeat
@@ -137,11 +138,18 @@ class Tracks:
         return Tracks(self.poses * stretch, self.looks, self.present, self.settings)
 
 
+def best_rows(fit: Tensor) -> list[int]:
+    """For each column of a square fit the row that it gets, so that together they fit best."""
+    columns = list(range(len(fit)))
+    return list(max(permutations(columns), key=lambda order: float(fit[list(order), columns].sum())))
+
+
 def stretched(packed: Tensor, config: TrackConfig, aspect: float) -> Tensor:
     """Packed tracks (b c t o) laid out in a picture of another shape, as `Tracks.spread` does it."""
     factor = torch.ones(packed.shape[1], packed.shape[3])
-    places = 1 + config.look_channels + POSE_SIZE * torch.arange(config.frames_per_latent)
-    factor[places, :-1], factor[places + 1, :-1] = max(aspect, 1.0), max(1 / aspect, 1.0)
+    across = slice(config.poses.start, config.poses.stop, POSE_SIZE)
+    down = slice(config.poses.start + 1, config.poses.stop, POSE_SIZE)
+    factor[across, :-1], factor[down, :-1] = max(aspect, 1.0), max(1 / aspect, 1.0)
     return packed * factor[:, None]
 
 
@@ -149,27 +157,22 @@ def staggered(packed: Tensor, config: TrackConfig) -> Tensor:
     """Packed tracks (b c t o) in groups of frames that begin in the middle of these: one group fewer."""
     half = config.frames_per_latent // 2
     out = packed[:, :, 1:].clone()
-    for first, size, rows in (
-        (1 + config.look_channels, POSE_SIZE, slice(0, -1)),
-        (1 + SETTING_SIZE - CAMERA_SIZE, CAMERA_SIZE, slice(-1, None)),
+    for channels, middle, rows in (
+        (config.poses, config.pose(half).start, slice(0, -1)),
+        (config.cameras, config.camera(half).start, slice(-1, None)),
     ):
-        stop = first + size * config.frames_per_latent
-        middle = first + size * half
-        earlier, later = packed[:, middle:stop, :-1, rows], packed[:, first:middle, 1:, rows]
-        out[:, first:stop, :, rows] = torch.cat([earlier, later], 1)
+        earlier = packed[:, middle : channels.stop, :-1, rows]
+        later = packed[:, channels.start : middle, 1:, rows]
+        out[:, channels, :, rows] = torch.cat([earlier, later], 1)
     return out
 
 
 def going_on(packed: Tensor, config: TrackConfig) -> Tensor:
     """Whether each latent frame but the first (t − 1) goes on from the one before, with no cut between."""
-    first = 1 + SETTING_SIZE - CAMERA_SIZE
-    last = first + CAMERA_SIZE * (config.frames_per_latent - 1)
-    before, after = (
-        packed[:, last : last + CAMERA_SIZE, :-1, -1],
-        packed[:, first : first + CAMERA_SIZE, 1:, -1],
-    )
+    before = packed[:, config.camera(config.frames_per_latent - 1), :-1, -1]
+    after = packed[:, config.camera(0), 1:, -1]
     near = (before - after).abs().amax((0, 1)) < _NEAR
-    same = (packed[:, : 1 + config.look_channels].diff(dim=2).abs() < 0.5).all(3).all(1).all(0)
+    same = (packed[:, config.thing].diff(dim=2).abs() < 0.5).all(3).all(1).all(0)
     return near & same
 
 

@@ -126,7 +126,7 @@ def _draft(module: Drafter, packed: Tensor, height: int, width: int) -> Draft:
 def with_errors(packed: Tensor, config: TrackConfig, size: float, generator: torch.Generator) -> Tensor:
     """The same tracks (b c t o) with errors of up to `size` in the poses of what is there: as large for all
     poses of a clip, as a planner's are, and small in most clips."""
-    first = 1 + config.look_channels
+    first = config.poses.start
     poses = packed[:, first:, :, :-1]
     amount = size * torch.rand(len(packed), 1, 1, 1, generator=generator)
     off = packed.clone()

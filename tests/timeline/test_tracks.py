@@ -8,8 +8,9 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from tenku.denoiser import BOX_SIZE, CAMERA_SIZE, POSE_SIZE, TrackConfig, unpack
-from tenku.timeline import Tracks
-from tenku.timeline.plans import plan_latents, smoothed, tracks_of_plan
+from tenku.timeline import Tracks, plans
+from tenku.timeline.plans import packed_of_plan, plan_latents, smoothed
+from tenku.timeline.tracks import tracks_of
 from tenku.worlds import Truth, WorldConfig, simulate_clip
 from tenku.worlds.camera import CameraPath
 from tenku.worlds.physics import Trajectory
@@ -58,6 +59,11 @@ def parts(tracks: Tracks) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 def same(one: Tracks, two: Tracks) -> bool:
     return all(torch.equal(a, b) for a, b in zip(parts(one), parts(two), strict=True))
+
+
+def tracks_of_plan(latents: Tensor, config: TrackConfig) -> Tracks:
+    """The tracks nearest to a planner's latents, along which the camera glides evenly."""
+    return plans.gliding(tracks_of(packed_of_plan(latents, config), config))
 
 
 def alike(one: Tracks, two: Tracks) -> bool:
