@@ -15,13 +15,12 @@ from tenku.cli.arguments import check_model
 from tenku.cli.display import show_stages, spinner, tell
 from tenku.cli.places import check_output_file, free_name
 from tenku.errors import UserError
-from tenku.timeline.request import GenerationRequest
+from tenku.timeline.request import KEPT_SUFFIX, GenerationRequest, check_kept_name
 
 if TYPE_CHECKING:
     from tenku.pipeline import VideoPipeline
     from tenku.timeline import Footage, Task
 
-KEPT_SUFFIX = ".tenku"
 MODEL_FPS = 16.0  # what the embedded model has seen
 
 ClipArgument: TypeAlias = Annotated[Path, typer.Argument(help="A video, a picture, or a .tenku file.")]
@@ -65,8 +64,7 @@ class Destination:
                 f"{self.output} is kept beside the video; name that with -o, and this with --keep."
             )
         if self.keep is not None:
-            if self.keep.suffix.lower() != KEPT_SUFFIX:
-                raise UserError(f"{str(self.keep)!r} cannot be kept; end its name with {KEPT_SUFFIX}.")
+            check_kept_name(self.keep)
             check_output_file(self.keep)
 
 

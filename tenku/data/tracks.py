@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -59,14 +59,14 @@ class Sketches:
     poses: npt.NDArray[np.float16]
     settings: npt.NDArray[np.float32]
     descriptions: tuple[SceneDescription, ...]
+    of_one_shot: list[int] = field(init=False)  # which have no cut, found once: every step asks
+
+    def __post_init__(self) -> None:
+        uncut = [i for i, description in enumerate(self.descriptions) if description.next_shot is None]
+        object.__setattr__(self, "of_one_shot", uncut)
 
     def __len__(self) -> int:
         return len(self.descriptions)
-
-    @property
-    def of_one_shot(self) -> list[int]:
-        """Which have no cut."""
-        return [i for i, description in enumerate(self.descriptions) if description.next_shot is None]
 
     def mirrored(self, chosen: Sequence[int], generator: torch.Generator) -> list[bool]:
         """Which of some to take mirrored: half of those that can be. Planks have no mirror image."""

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from tenku.checkpoint import Model
 from tenku.text import TextConditioning
@@ -79,10 +80,7 @@ class Making:
             tracks = timeline.tracks[:, :, window.start : window.horizon]
             floor = timeline.track_floor[:, window.start : window.horizon].clone()
             floor[:, max(0, window.end - window.start) :] = 1  # there the next shot is known, not this one
-        if back:
-            assert self.tracks is not None
-            tracks = torch.cat([self.tracks[:, :, -back:], tracks], 2)
-            floor = torch.cat([torch.zeros_like(floor[:, :1]).expand(-1, back, -1), floor], 1)
+        tracks, floor = _after(self.tracks, back, tracks), pad(floor, (0, 0, back, 0))
         joints = tuple(
             joint - window.history for joint in timeline.joints if window.start <= joint < window.horizon
         )
@@ -94,21 +92,14 @@ class Making:
         latents = self.timeline.latents[:, :, window.start : window.stop]
         floor = self.timeline.noise_floor[:, window.start : window.stop].clone()
         floor[:, max(0, window.end - window.start) :] = 1
-        if back:
-            assert self.latents is not None
-            latents = torch.cat([self.latents[:, :, -back:], latents], 2)
-            floor = torch.cat([torch.zeros_like(floor[:, :1]).expand(-1, back, -1, -1), floor], 1)
-        return Timeline(latents, floor, ())
+        return Timeline(_after(self.latents, back, latents), pad(floor, (0, 0, 0, 0, back, 0)), ())
 
     def tracks_before(self, window: Window) -> Tensor | None:
         """The tracks (1 n t o) that the known latents of a window's canvas were made along."""
         if self.timeline.tracks is None:
             return None
         tracks = self.timeline.tracks[:, :, window.start : window.stop]
-        back = window.start - window.history
-        return (
-            torch.cat([self.tracks[:, :, -back:], tracks], 2) if back and self.tracks is not None else tracks
-        )
+        return _after(self.tracks, window.start - window.history, tracks)
 
     def add(self, window: Window, latents: Tensor, tracks: Tensor | None) -> Footage:
         """Take what a window has made, and give back what of it is to be seen.
@@ -137,6 +128,11 @@ class Making:
             self._fading = rest if self._fading is None else torch.cat([self._fading, rest], 2)
             self._fading_from = window.end
         return own
+
+
+def _after(made: Tensor | None, back: int, part: Tensor) -> Tensor:
+    """A part (b c t …) after the last `back` latent frames that have been made, if any have."""
+    return part if made is None or not back else torch.cat([made[:, :, -back:], part], 2)
 
 
 def footage(model: Model, latents: Tensor, tracks: Tensor | None, fps: float) -> Footage:

@@ -32,7 +32,7 @@ def paint(making: Making, window: Window, tracks: Tensor | None) -> Tensor:
         if tracks is not None:
             places = _drafted(making.model, tracks[:, :, -(window.stop - window.history) :], *size)
             before = making.tracks_before(window)
-            if before is not None and isinstance(places, Draft):
+            if before is not None and isinstance(places, Draft) and _partly_free(canvas).any():
                 canvas = _moved_along(canvas, _drafted(making.model, before, *size), places)
             if isinstance(places, Draft):
                 places = replace(places, mean=places.mean + _untold(canvas, places))
@@ -75,10 +75,15 @@ def _drafted(model: Model, tracks: Tensor, height: int, width: int) -> Draft | T
 
 def _moved_along(canvas: Timeline, before: Draft | Tensor, after: Draft) -> Timeline:
     """Known latents that may change move along with their tracks: what tracks do not tell of them is kept."""
-    free = (canvas.noise_floor > 0) & (canvas.noise_floor < 1)
-    if not free.any() or not isinstance(before, Draft):
+    if not isinstance(before, Draft):
         return canvas
-    return replace(canvas, latents=canvas.latents + free[:, None] * (after.mean - before.mean))
+    change = after.mean - before.mean
+    return replace(canvas, latents=canvas.latents + _partly_free(canvas)[:, None] * change)
+
+
+def _partly_free(canvas: Timeline) -> Tensor:
+    """Where known latents may change, but not altogether."""
+    return (canvas.noise_floor > 0) & (canvas.noise_floor < 1)
 
 
 def _untold(canvas: Timeline, draft: Draft) -> Tensor:

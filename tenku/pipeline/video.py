@@ -119,7 +119,6 @@ class VideoPipeline:
         decoded = self.model.vae.decode_chunks(chunks.popleft() for _ in count())
         left, done, skipped = request.num_frames, 0, timeline.first_frame
         for window in self._windows(timeline) if slide is None else slide:
-            making.text(window.prompt)
             tracks = plan(making, window)
             part = making.add(window, paint(making, window, tracks), tracks)
             if on_part is not None and part.num_latent_frames:

@@ -20,10 +20,9 @@ from tenku.denoiser import TrackConfig
 from tenku.errors import UserError
 from tenku.media import replacing
 from tenku.timeline.footage import Footage
-from tenku.timeline.request import GenerationRequest
+from tenku.timeline.request import KEPT_SUFFIX, GenerationRequest, check_kept_name
 from tenku.timeline.timeline import PromptSpan
 
-KEPT_SUFFIX: Final = ".tenku"
 _FORMAT: Final = 1
 _MAX_BYTES: Final = 2**31
 
@@ -49,8 +48,7 @@ def fingerprint(module: nn.Module) -> str:
 
 def save_kept(path: str | Path, kept: Kept) -> None:
     """Write a `.tenku` file."""
-    if Path(path).suffix.lower() != KEPT_SUFFIX:
-        raise UserError(f"{str(path)!r} cannot be kept; end its name with {KEPT_SUFFIX}.")
+    check_kept_name(path)
     footage = kept.footage
     tensors = {"latents": footage.latents.contiguous()}
     if footage.tracks is not None:

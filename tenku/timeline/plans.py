@@ -103,18 +103,14 @@ def finished(latents: Tensor, config: TrackConfig, known: Known | None, *, conti
 
     The first latent frame stands for one frame, unless these tracks are `continued` from others.
     """
-    packed = packed_of_plan(latents, config)
-    if known is None:
-        return smoothed(gliding(tracks_of(packed, config, continued=continued)))
-    packed = torch.where(known.floor[:, None] == 0, known.packed, packed)
-    packed = _with_known_looks(_with_joints(packed, known, config), known, config)
+    packed, held = packed_of_plan(latents, config), None
+    if known is not None:
+        packed = torch.where(known.floor[:, None] == 0, known.packed, packed)
+        packed = _with_known_looks(_with_joints(packed, known, config), known, config)
+        held = known.held(config.frames_per_latent)[0 if continued else config.frames_per_latent - 1 :]
+    rows, cameras = (None, None) if held is None else (held[:, :-1], held[:, -1])
     tracks = tracks_of(packed, config, continued=continued)
-    held = known.held(config.frames_per_latent)
-    if not continued:
-        held = held[config.frames_per_latent - 1 :]
-    rows = held[:, : tracks.poses.shape[2]]
-    tracks = replace(tracks, settings=_gliding(tracks.settings, held[:, -1]))
-    return smoothed(tracks, rows)
+    return smoothed(replace(tracks, settings=_gliding(tracks.settings, cameras)), rows)
 
 
 def _with_joints(packed: Tensor, known: Known, config: TrackConfig) -> Tensor:

@@ -3,10 +3,12 @@
 import math
 import unicodedata
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from tenku.errors import UserError
 
+KEPT_SUFFIX: Final = ".tenku"  # of a generation that is kept with its request
 SIZE_STEP: Final = 16  # pixels a side of one token: 8 from the VAE, 2 from the denoiser's patches
 MAX_PROMPT_LENGTH: Final = 2_000
 MIN_SIDE: Final = 32
@@ -75,6 +77,12 @@ def frames_in(seconds: float, fps: float) -> int:
             f"choose at least {1 / fps:g}."
         )
     return max(1, round(seconds * fps))
+
+
+def check_kept_name(path: str | Path) -> None:
+    """Refuse a name under which no generation can be kept."""
+    if Path(path).suffix.lower() != KEPT_SUFFIX:
+        raise UserError(f"{str(path)!r} cannot be kept; end its name with {KEPT_SUFFIX}.")
 
 
 def padded_num_frames(num_frames: int, temporal_compression: int) -> int:
