@@ -20,6 +20,7 @@ from tenku.text import TextConditioning, TextEncoder
 from tenku.timeline import text_to_video
 from tenku.training.draft import with_errors
 from tenku.training.flow_step import Guess, Predict, compiled_denoiser, guess, inner_matrix
+from tenku.training.mixture import latent_mixture
 from tenku.training.text import write_caption
 from tenku.training.trainer import StepLoss
 from tenku.vae import VideoAutoencoder, to_pixels
@@ -77,28 +78,25 @@ class DenoiserTask:
         self.vae = vae.eval().requires_grad_(False)
         self.config, self.held_out = config, held_out
         self.sampling = sampling or SamplingDefaults()
-        self.buckets = [b for b in training if config.bucket_shares.get(b.bucket.name, 0) > 0]
-        if not self.buckets:
-            raise ValueError("no bucket with a share of the steps has clips: simulate and encode them first")
+        self.training = latent_mixture(training, config.bucket_shares)
         self.tracks = module.config.tracks or track_config(vae.config.temporal_compression)
-        self.shares = torch.tensor([config.bucket_shares[b.bucket.name] for b in self.buckets])
-        grids = {bucket.bucket.name: self._grid(bucket.shape) for bucket in self.buckets}
+        grids = {name: self._grid(bucket.shape) for name, bucket in self.training.buckets.items()}
         self.predict = compiled_denoiser(module, grids, config.bucket_shares, config.compile_from)
 
     def loss(self, step: int, generator: torch.Generator) -> StepLoss:
         """Flow loss over a batch of one bucket."""
-        bucket = self.buckets[int(torch.multinomial(self.shares, 1, generator=generator))]
+        name, bucket = self.training.draw(generator)
         grid = self._grid(bucket.shape)
         batch = max(1, round(self.config.tokens_per_step / math.prod(grid)))
         example = self._draw(bucket, batch, generator, in_training=True)
         sigma = self.config.noise_levels.sample(batch, bucket.shape[0], generator)
-        predict = self.predict[bucket.bucket.name]
+        predict = self.predict[name]
         weight = 1 + (self.config.object_weight - 1) * example.in_boxes
         loss = (
             example.guess(predict, sigma, generator, self._temperature(batch, generator)).loss(weight).mean()
         )
         flops = batch * self.module.training_flops(grid, example.text.tokens.shape[1])
-        return StepLoss(loss, batch, flops, {f"loss_{bucket.bucket.name}": float(loss.detach())})
+        return StepLoss(loss, batch, flops, {f"loss_{name}": float(loss.detach())})
 
     def _temperature(self, batch: int, generator: torch.Generator) -> Tensor:
         """How large the noise of each clip is (b,): 1 for most, less for `cool_share` of them, 0 for some."""

@@ -12,6 +12,7 @@ from tenku.data.latents import LatentBucket
 from tenku.denoiser import Draft, Drafter, TrackConfig, positions_in_boxes
 from tenku.media import Video, contact_sheet, write_picture
 from tenku.training.flow_step import Compiled, inner_matrix
+from tenku.training.mixture import latent_mixture
 from tenku.training.trainer import StepLoss
 from tenku.vae import VideoAutoencoder, to_pixels
 
@@ -49,27 +50,23 @@ class DraftTask:
         self.module = module
         self.vae = vae.eval().requires_grad_(False)
         self.config, self.held_out = config, held_out
-        self.buckets = [b for b in training if config.bucket_shares.get(b.bucket.name, 0) > 0]
-        if not self.buckets:
-            raise ValueError("no bucket with a share of the steps has clips: simulate and encode them first")
-        self.shares = torch.tensor([config.bucket_shares[b.bucket.name] for b in self.buckets])
-        names = [bucket.bucket.name for bucket in self.buckets]
+        self.training = latent_mixture(training, config.bucket_shares)
         self.draft = Compiled[Draft](
-            partial(_draft, module), names, config.bucket_shares, config.compile_from
+            partial(_draft, module), list(self.training.buckets), config.bucket_shares, config.compile_from
         )
 
     def loss(self, step: int, generator: torch.Generator) -> StepLoss:
         """The draft's loss over a batch of one bucket."""
-        bucket = self.buckets[int(torch.multinomial(self.shares, 1, generator=generator))]
+        name, bucket = self.training.draw(generator)
         t, h, w = bucket.shape
         batch = max(1, round(self.config.positions_per_step / (t * h * w)))
         latents, packed, in_boxes = self._draw(bucket, batch, generator)
         packed = with_errors(packed, self.module.config, self.config.track_noise, generator)
-        draft = self.draft[bucket.bucket.name](packed, h, w)
+        draft = self.draft[name](packed, h, w)
         loss = draft.loss(latents, 1 + (self.config.object_weight - 1) * in_boxes).mean()
         error = float((draft.mean.detach() - latents).square().mean())
         flops = batch * self.module.training_flops(t * h * w)
-        return StepLoss(loss, batch, flops, {f"error_{bucket.bucket.name}": error})
+        return StepLoss(loss, batch, flops, {f"error_{name}": error})
 
     def uses_muon(self, name: str, parameter: nn.Parameter) -> bool:
         """Matrices inside."""

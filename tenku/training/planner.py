@@ -18,6 +18,7 @@ from tenku.timeline import Tracks
 from tenku.timeline.plans import plan_latents
 from tenku.training.drawing import draw_tracks
 from tenku.training.flow_step import compiled_denoiser, guess, inner_matrix
+from tenku.training.mixture import Mixture
 from tenku.training.text import write_caption
 from tenku.training.trainer import StepLoss
 from tenku.worlds.description import SceneDescription
@@ -76,21 +77,16 @@ class PlannerTask:
         if held_out is None:
             raise ValueError("no sketches are left to judge the planner by: simulate more")
         self.held_out = held_out
-        names = [name for name in training if config.bucket_shares.get(name, 0) > 0]
-        if not names:
-            raise ValueError("no bucket with a share of the steps has sketches: simulate them first")
-        self.training = {name: training[name] for name in names}
-        self.shares = torch.tensor([config.bucket_shares[name] for name in names])
+        self.training = Mixture(training, config.bucket_shares, "sketches: simulate them first")
         rows = module.config.named_rows
-        lengths = {name: training[name].poses.shape[1] for name in names}
+        lengths = {name: sketches.poses.shape[1] for name, sketches in self.training.buckets.items()}
         grids = {n: (1 + (t - 1) // tracks.frames_per_latent, rows, 1) for n, t in lengths.items()}
         self.lengths = {name: grid[0] for name, grid in grids.items()}
         self.predict = compiled_denoiser(module, grids, config.bucket_shares, config.compile_from)
 
     def loss(self, step: int, generator: torch.Generator) -> StepLoss:
         """Flow loss over a batch of one bucket, half of it mirrored."""
-        name = list(self.training)[int(torch.multinomial(self.shares, 1, generator=generator))]
-        sketches = self.training[name]
+        name, sketches = self.training.draw(generator)
         batch = self.config.batch_size
         chosen = torch.randint(len(sketches), (batch,), generator=generator).tolist()
         mirrored = sketches.mirrored(chosen, generator)

@@ -21,6 +21,7 @@ from tenku.denoiser import (
 from tenku.media import contact_sheet, write_picture
 from tenku.timeline.tracks import tracks_of
 from tenku.training.drawing import draw_tracks
+from tenku.training.mixture import latent_mixture
 from tenku.training.trainer import StepLoss, is_matrix
 from tenku.vae import VideoAutoencoder
 
@@ -72,14 +73,11 @@ class ReaderTask:
         self.module = module
         self.vae = vae.eval().requires_grad_(False)
         self.config, self.held_out = config, held_out
-        self.buckets = [b for b in training if config.bucket_shares.get(b.bucket.name, 0) > 0]
-        if not self.buckets:
-            raise ValueError("no bucket with a share of the steps has clips: simulate and encode them first")
-        self.shares = torch.tensor([config.bucket_shares[b.bucket.name] for b in self.buckets])
+        self.training = latent_mixture(training, config.bucket_shares)
 
     def loss(self, step: int, generator: torch.Generator) -> StepLoss:
         """How far what is read of a batch of one bucket is from the truth."""
-        bucket = self.buckets[int(torch.multinomial(self.shares, 1, generator=generator))]
+        _, bucket = self.training.draw(generator)
         t, h, w = bucket.shape
         lengths = [length for length in self.config.lengths if length <= t] or [t]
         length = lengths[int(torch.randint(len(lengths), (), generator=generator))]

@@ -143,7 +143,7 @@ def test_a_step_is_of_one_bucket_and_so_many_positions(name: str, num_clips: int
 
 def test_buckets_are_drawn_by_their_shares() -> None:
     task = draft_task("picture", "clip", positions_per_step=1)
-    task.shares = torch.tensor([0.2, 0.8])
+    task.training.shares = torch.tensor([0.2, 0.8])
     with torch.no_grad():
         results = [task.loss(0, torch.Generator().manual_seed(seed)) for seed in range(60)]
     assert sum("error_clip" in result.figures for result in results) == pytest.approx(48, abs=9)
@@ -206,7 +206,7 @@ def test_a_drafter_without_clips_has_nothing_to_learn() -> None:
     task = draft_task("clip")
     without = DraftTaskConfig(bucket_shares={"clip": 0.0})
     with pytest.raises(ValueError, match="simulate and encode them first"):
-        DraftTask(task.module, task.vae, task.buckets, [], without)
+        DraftTask(task.module, task.vae, list(task.training.buckets.values()), [], without)
 
 
 def two_balls(clips: int) -> Tensor:

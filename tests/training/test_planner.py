@@ -102,7 +102,7 @@ def test_a_step_through_a_window_costs_what_the_window_does() -> None:
     """A network compiled for one length is asked for that length alone."""
     task, prices = planner_task("sketch", "long"), {}
     for name in ("sketch", "long"):
-        task.shares = torch.tensor([float(name == other) for other in ("sketch", "long")])
+        task.training.shares = torch.tensor([float(name == other) for other in ("sketch", "long")])
         results = [task.loss(0, torch.Generator().manual_seed(seed)) for seed in range(12)]
         assert all(result.loss.isfinite() for result in results)
         prices[name] = {result.flops for result in results}

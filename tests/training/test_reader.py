@@ -482,4 +482,4 @@ def test_a_reader_without_clips_has_nothing_to_learn() -> None:
     task = reader_task(bucket_of("clip", 1))
     without = ReaderTaskConfig(bucket_shares={"clip": 0.0})
     with pytest.raises(ValueError, match="simulate and encode them first"):
-        ReaderTask(task.module, task.vae, task.buckets, [], without)
+        ReaderTask(task.module, task.vae, list(task.training.buckets.values()), [], without)
