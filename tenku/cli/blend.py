@@ -32,8 +32,9 @@ def blend(
     make_from(
         "blended",
         [first, second],
-        lambda footage: timeline.blend(footage[0], footage[1], seconds=seconds, seed=seed),
+        lambda footage, sampling: timeline.blend(footage[0], footage[1], seconds=seconds, **sampling),
         output=output,
+        seed=seed,
         keep=keep,
         model=model,
         as_json=as_json,

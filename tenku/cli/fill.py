@@ -4,22 +4,10 @@ from typing import Annotated
 
 import typer
 
-from tenku.cli.arguments import EMBEDDED
-from tenku.cli.making import (
-    ClipArgument,
-    GuidanceOption,
-    JsonOption,
-    KeepOption,
-    ModelOption,
-    NegativeOption,
-    OutputOption,
-    PromptArgument,
-    SeedOption,
-    StepsOption,
-    make_from,
-)
+from tenku.cli.making import ClipArgument, Plan, PromptArgument, verb_of_clips
 
 
+@verb_of_clips("filled")
 def fill(
     clip: ClipArgument,
     prompt: PromptArgument = "",
@@ -27,33 +15,10 @@ def fill(
     stop: Annotated[
         float | None, typer.Option("--to", help="Where it stops, in seconds.", show_default="the end")
     ] = None,
-    output: OutputOption = None,
-    seed: SeedOption = 0,
-    steps: StepsOption = None,
-    guidance_scale: GuidanceOption = None,
-    negative_prompt: NegativeOption = "",
-    keep: KeepOption = None,
-    model: ModelOption = EMBEDDED,
-    as_json: JsonOption = False,
-) -> None:
+) -> Plan:
     """Make the frames between two times of a clip anew."""
     from tenku import timeline
 
-    make_from(
-        "filled",
-        [clip],
-        lambda footage: timeline.fill(
-            footage[0],
-            prompt,
-            start=start,
-            stop=footage[0].seconds if stop is None else stop,
-            seed=seed,
-            num_inference_steps=steps,
-            guidance_scale=guidance_scale,
-            negative_prompt=negative_prompt,
-        ),
-        output=output,
-        keep=keep,
-        model=model,
-        as_json=as_json,
+    return [clip], lambda footage, sampling: timeline.fill(
+        footage[0], prompt, start=start, stop=footage[0].seconds if stop is None else stop, **sampling
     )

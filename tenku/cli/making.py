@@ -1,5 +1,6 @@
 """What all verbs that make a video share: their options, where the footage comes from, how it is written."""
 
+import inspect
 import json
 import os
 import time
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from tenku.cli.arguments import check_model
+from tenku.cli.arguments import EMBEDDED, check_model
 from tenku.cli.display import show_stages, spinner, tell
 from tenku.cli.places import check_output_file, free_name
 from tenku.errors import UserError
@@ -20,6 +21,7 @@ from tenku.timeline.request import KEPT_SUFFIX, GenerationRequest, check_kept_na
 if TYPE_CHECKING:
     from tenku.pipeline import VideoPipeline
     from tenku.timeline import Footage, Task
+    from tenku.timeline.tasks import Sampling
 
 MODEL_FPS = 16.0  # what the embedded model has seen
 
@@ -46,6 +48,9 @@ JsonOption: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print one line of JSON for each output.")
 ]
 
+# Clips, and the task that is made of their footage with so many words on how it is sampled.
+Plan: TypeAlias = "tuple[Sequence[Path], Callable[[Sequence[Footage], Sampling], Task]]"
+
 
 @dataclass(frozen=True, slots=True)
 class Destination:
@@ -68,25 +73,61 @@ class Destination:
             check_output_file(self.keep)
 
 
+def verb_of_clips(name: str) -> Callable[[Callable[..., Plan]], Callable[..., None]]:
+    """Make a verb of a function that says of which clips a task is built, and how.
+
+    The verb takes what the function takes, then the options that all verbs share, those of `make_from`;
+    without `-o` the video is named after the first clip and `name`.
+    """
+
+    def verb_of(plan: Callable[..., Plan]) -> Callable[..., None]:
+        own = inspect.signature(plan).parameters.values()
+        options = [p for p in inspect.signature(make_from).parameters.values() if p.kind is p.KEYWORD_ONLY]
+
+        def verb(**given: Any) -> None:
+            shared = {option.name: given.pop(option.name) for option in options}
+            make_from(name, *plan(**given), **shared)
+
+        # What typer reads of a function.
+        verb.__name__, verb.__doc__ = plan.__name__, plan.__doc__
+        verb.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
+        verb.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, *options)}
+        return verb
+
+    return verb_of
+
+
 def make_from(
-    verb: str,
+    name: str,
     clips: Sequence[Path],
-    build: "Callable[[Sequence[Footage]], Task]",
+    build: "Callable[[Sequence[Footage], Sampling], Task]",
     *,
-    output: Path | None,
-    keep: Path | None,
-    model: str,
-    as_json: bool,
+    output: OutputOption = None,
+    seed: SeedOption = 0,
+    steps: StepsOption = None,
+    guidance_scale: GuidanceOption = None,
+    negative_prompt: NegativeOption = "",
+    keep: KeepOption = None,
+    model: ModelOption = EMBEDDED,
+    as_json: JsonOption = False,
 ) -> None:
     """Read clips, build a task of them, and write what it makes."""
     for clip in clips:
         check_clip(clip)
-    place = free_name(Path(f"{clips[0].stem}-{verb}.mp4")) if output is None else output
+    place = free_name(Path(f"{clips[0].stem}-{name}.mp4")) if output is None else output
     destination = Destination(place, keep, model, as_json)
     pipeline, loading = load_pipeline(model)
     start = time.perf_counter()
     footage = read_clips(pipeline, clips)
-    task = build(footage)
+    task = build(
+        footage,
+        {
+            "seed": seed,
+            "num_inference_steps": steps,
+            "guidance_scale": guidance_scale,
+            "negative_prompt": negative_prompt,
+        },
+    )
     before = {"load": loading, "read": time.perf_counter() - start}
     write(pipeline, task, destination, before)
 
