@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -33,6 +33,8 @@ class SamplingDefaults:
     frames, of which the first `window_overlap` are those before. Tracks read from somebody else's video are
     fitted to it in `fitting_steps`. So many of the first latent channels as `steadied_channels` are drafted
     twice, in groups of frames that overlap, so that motion is as even from group to group as inside one.
+    `solver` brings its own noise schedule. What is not said of a video is `width`, `height`, `num_frames` and `fps`;
+    a side may be up to `max_side` pixels.
     """
 
     num_inference_steps: int = 12
@@ -47,6 +49,12 @@ class SamplingDefaults:
     window_overlap: int = 5
     fitting_steps: int = 40
     steadied_channels: int = 0
+    solver: Literal["multistep", "euler", "unipc"] = "multistep"
+    width: int = 128
+    height: int = 128
+    num_frames: int = 32
+    fps: float = 16.0
+    max_side: int = 512
 
 
 @dataclass(frozen=True, slots=True)

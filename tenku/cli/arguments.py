@@ -2,9 +2,11 @@
 
 import os
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from tenku.errors import UserError
+from tenku.timeline.request import MAX_SIDE
 
 EMBEDDED: Final = "embedded"
 
@@ -18,8 +20,39 @@ def parse_size(size: str) -> tuple[int, int]:
 
 
 def check_model(model: str) -> None:
-    """Refuse a model that cannot be one: neither `embedded` nor something on this disk."""
-    if model != EMBEDDED and not os.path.exists(model):
+    """Refuse a model that cannot be one: neither `embedded` nor something on this disk, nor a name on the hub."""
+    if model != EMBEDDED and not os.path.exists(model) and not re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", model):
         raise UserError(
-            f"there is no model {model!r}; give {EMBEDDED!r}, or the folder of a model made by `tenku train`."
+            f"there is no model {model!r}; give {EMBEDDED!r}, the folder of a model made by `tenku train`, or open "
+            "weights: a folder, a .safetensors file, or a name on the hub."
         )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Usual:
+    """What a model makes unless it is told otherwise."""
+
+    width: int = 128
+    height: int = 128
+    fps: float = 16.0
+    seconds: float = 2.0
+    max_side: int = MAX_SIDE
+
+
+def usual(model: str) -> Usual:
+    """What is usual for a model; of open weights it stands in files beside them."""
+    check_model(model)
+    if model == EMBEDDED:
+        return Usual()
+    from tenku.checkpoint import is_open, sampling_of
+
+    if not is_open(model):
+        return Usual()
+    found = sampling_of(model)
+    return Usual(
+        width=found.width,
+        height=found.height,
+        fps=found.fps,
+        seconds=found.num_frames / found.fps,
+        max_side=found.max_side,
+    )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tenku.cli.arguments import EMBEDDED, parse_size
+from tenku.cli.arguments import EMBEDDED, parse_size, usual
 from tenku.cli.making import (
     Destination,
     GuidanceOption,
@@ -26,7 +26,7 @@ from tenku.cli.making import (
 )
 from tenku.cli.places import free_name
 from tenku.errors import UserError
-from tenku.timeline.request import GenerationRequest, frames_in
+from tenku.timeline.request import GenerationRequest, check_size, frames_in
 
 if TYPE_CHECKING:
     from tenku.timeline import Footage, Task
@@ -49,7 +49,7 @@ def generate(
             metavar="WxH", help="Width and height in pixels.", show_default="128x128, or the picture's"
         ),
     ] = None,
-    fps: Annotated[float, typer.Option(help="Frames per second.")] = 16.0,
+    fps: Annotated[float | None, typer.Option(help="Frames per second.", show_default="16")] = None,
     image: Annotated[Path | None, typer.Option(help="A picture that the video begins with.")] = None,
     last: Annotated[Path | None, typer.Option(help="A picture that it ends with, beside --image.")] = None,
     seed: SeedOption = 0,
@@ -69,11 +69,14 @@ def generate(
         raise UserError(f"{output} is a picture; a video begins with --image, so write an .mp4.")
     if last is not None and image is None:
         raise UserError("--last needs a picture to begin with; give it with --image.")
-    width, height = parse_size("128x128" if size is None else size)
+    default = usual(model)
+    width, height = (default.width, default.height) if size is None else parse_size(size)
+    check_size(width, height, max_side=default.max_side)
+    fps = default.fps if fps is None else fps
     request = GenerationRequest(
         prompt=prompt,
         negative_prompt=negative_prompt,
-        num_frames=1 if is_picture else frames_in(2.0 if seconds is None else seconds, fps),
+        num_frames=1 if is_picture else frames_in(default.seconds if seconds is None else seconds, fps),
         height=height,
         width=width,
         fps=fps,
@@ -95,17 +98,17 @@ def generate(
     footage = read_clips(pipeline, pictures, (height, width) if size is not None else None, fps)
     for index, (each, destination) in enumerate(zip(requests, destinations, strict=True)):
         before = {"load": loading} if index == 0 else {}
-        asked = each if not footage else _from_pictures(each, footage, seconds)
+        asked = each if not footage else _from_pictures(each, footage)
         write(pipeline, asked, destination, before, quiet=index > 0)
 
 
-def _from_pictures(request: GenerationRequest, footage: "Sequence[Footage]", seconds: float | None) -> "Task":
+def _from_pictures(request: GenerationRequest, footage: "Sequence[Footage]") -> "Task":
     from tenku.timeline import animate
 
     return animate(
         footage[0],
         request.prompt,
-        seconds=2.0 if seconds is None else seconds,
+        seconds=request.seconds,
         last=footage[1] if len(footage) > 1 else None,
         seed=request.seed,
         negative_prompt=request.negative_prompt,

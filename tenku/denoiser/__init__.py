@@ -1,7 +1,8 @@
 """The spacetime-patch transformer."""
 
 from tenku.denoiser.drafting import Draft, Drafter
-from tenku.denoiser.experts import NoiseExperts
+from tenku.denoiser.experts import NoiseExperts, ReadByExperts
+from tenku.denoiser.layers import patchify, unpatchify
 from tenku.denoiser.reading import TrackReader, TrackReaderConfig
 from tenku.denoiser.tracks import (
     BOX_SIZE,
@@ -16,7 +17,7 @@ from tenku.denoiser.tracks import (
     positions_in_boxes,
     unpack,
 )
-from tenku.denoiser.transformer import Denoiser, DenoiserConfig, patchify, unpatchify
+from tenku.denoiser.transformer import Denoiser, DenoiserConfig, ReadText
 
 __all__ = [
     "BOX_SIZE",
@@ -31,6 +32,8 @@ __all__ = [
     "Draft",
     "Drafter",
     "NoiseExperts",
+    "ReadByExperts",
+    "ReadText",
     "TrackConfig",
     "TrackReader",
     "TrackReaderConfig",

@@ -8,6 +8,15 @@ from einops import rearrange, repeat
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tenku.denoiser.layers import (
+    CrossAttention,
+    GatedMLP,
+    RMSNorm,
+    SelfAttention,
+    fold,
+    rotary_table,
+    token_shift,
+)
 from tenku.denoiser.tracks import (
     CAMERA_SIZE,
     NUM_FLOORS,
@@ -16,15 +25,6 @@ from tenku.denoiser.tracks import (
     TYPICAL_CAMERA,
     TrackConfig,
     lines_of_sight,
-)
-from tenku.denoiser.transformer import (
-    CrossAttention,
-    GatedMLP,
-    RMSNorm,
-    SelfAttention,
-    fold,
-    rotary_table,
-    token_shift,
 )
 
 _OCTAVES = 5
@@ -85,7 +85,7 @@ class _SlotBlock(nn.Module):
     def forward(self, x: Tensor, frames: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
         """Slots (b t o d) and the tokens of frames (b t n d) → slots."""
         b, t = x.shape[:2]
-        y = self.look(self.look_norm(x).flatten(0, 1), frames.flatten(0, 1), None)
+        y = self.look(self.look_norm(x).flatten(0, 1), self.look.read(frames.flatten(0, 1)))
         x = x + y.unflatten(0, (b, t))
         y = self.attention(self.attention_norm(x).flatten(1, 2), *rotary)
         x = x + y.unflatten(1, (t, -1))

@@ -1,19 +1,40 @@
 """The denoiser: a transformer over spacetime patches with a noise level per token.
 
-Skeleton as in Wan: patchify → blocks of (self-attention, cross-attention to text, MLP) under a shared time
-embedding with a table a block → unpatchify. The `native` configuration adds what learns faster from little
-compute (`dev/LOG.md`): token-shift, a gated MLP, query-key norm per head, tracks, and a refiner.
+One skeleton: patchify → blocks of (self-attention, cross-attention to text, MLP) under a shared time embedding
+with a table a block → unpatchify. In the `native` configuration, the default, it has what learns fast from little
+compute (`dev/LOG.md`): token-shift, a gated MLP, query-key norm per head, tracks, and a refiner. With other
+choices it is, weight by weight, the transformer of open models such as Wan (`checkpoint/wan.py`).
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
 from tenku.denoiser.drafting import Draft, Drafter
+from tenku.denoiser.layers import (
+    CrossAttention,
+    GatedMLP,
+    KeyValue,
+    LayerNorm,
+    NormKind,
+    PictureIn,
+    PlainMLP,
+    RMSNorm,
+    Rotary,
+    SelfAttention,
+    fold,
+    modulated,
+    rotary_table,
+    time_features,
+    token_shift,
+    unfold,
+    unit_norm,
+)
 from tenku.denoiser.refiner import Refiner
 from tenku.denoiser.tracks import TrackConfig
 
@@ -28,6 +49,13 @@ class DenoiserConfig:
     mean and spread the closed form then starts. So many `named_rows` of the grid stand each for the thing
     of which the text token of its place tells. With a `refiner_depth` tokens are unfolded to latent positions
     of `refiner_width` channels, and so many convolutional blocks follow.
+
+    What follows in the list is otherwise in open models. `mlp_width`, if it is not 0, stands for `mlp_ratio`.
+    Queries and keys are normalised in each head, or over all heads together (`joint_norm`). The time embedding has
+    one layer or two; text goes through an MLP first (`text_mlp`); the last norm is modulated through a layer of
+    its own or by a table (`final_table`). `condition_channels` come in beside the latents, and the tokens of a
+    picture, of `picture_size`, beside those of the text; a first and a last picture together are told apart by
+    `picture_places`.
     """
 
     latent_channels: int = 16
@@ -44,6 +72,20 @@ class DenoiserConfig:
     draft_depth: int = 1
     refiner_depth: int = 0
     refiner_width: int = 96
+
+    mlp_width: int = 0
+    mlp: Literal["gated", "plain"] = "gated"
+    bias: bool = False
+    norm: NormKind = "rms"
+    joint_norm: bool = False
+    centred: bool = True
+    token_shift: bool = True
+    time_layers: Literal[1, 2] = 1
+    text_mlp: bool = False
+    final_table: bool = False
+    condition_channels: int = 0
+    picture_size: int = 0
+    picture_places: int = 0
 
     def __post_init__(self) -> None:
         if self.hidden_size % self.num_heads or (self.hidden_size // self.num_heads) % 2:
@@ -65,201 +107,84 @@ class DenoiserConfig:
 
     @property
     def mlp_size(self) -> int:
-        """Hidden width of the MLP, a multiple of 64."""
-        return max(1, round(self.hidden_size * self.mlp_ratio / 64)) * 64
+        """Hidden width of the MLP: as given, or a multiple of 64."""
+        return self.mlp_width or max(1, round(self.hidden_size * self.mlp_ratio / 64)) * 64
 
     @property
     def patch_channels(self) -> int:
-        """Numbers in one patch."""
+        """Numbers of one patch of latents."""
         return self.latent_channels * math.prod(self.patch_size)
 
 
-def patchify(latents: Tensor, patch_size: tuple[int, int, int]) -> Tensor:
-    """(b c t h w) → (b t' h' w' patch_channels)."""
-    return fold(latents.movedim(1, -1), patch_size)
+@dataclass(frozen=True, slots=True)
+class ReadText:
+    """A text as every block looks at it, and perhaps a picture: the same at all noise levels, so read once.
 
-
-def unpatchify(patches: Tensor, patch_size: tuple[int, int, int]) -> Tensor:
-    """The inverse of `patchify`."""
-    return unfold(patches, patch_size).movedim(-1, 1)
-
-
-def fold(positions: Tensor, patch_size: tuple[int, int, int]) -> Tensor:
-    """(b t h w c) → (b t' h' w' patch), with the same order inside a patch."""
-    p, q, r = patch_size
-    return rearrange(positions, "b (t p) (h q) (w r) c -> b t h w (p q r c)", p=p, q=q, r=r)
-
-
-def unfold(patches: Tensor, patch_size: tuple[int, int, int]) -> Tensor:
-    """The inverse of `fold`."""
-    p, q, r = patch_size
-    return rearrange(patches, "b t h w (p q r c) -> b (t p) (h q) (w r) c", p=p, q=q, r=r)
-
-
-def rotary_table(grid: tuple[int, int, int], head_size: int, theta: float) -> tuple[Tensor, Tensor]:
-    """Cosine and sine (n, head_size / 2) of 3D rotary positions for a (t, h, w) grid of tokens.
-
-    Spatial positions are counted from the middle of the picture, so that grids of any size agree where they
-    overlap.
+    `text` has the tokens themselves. `mask` (b 1 1 m) is True where there is text, or is added to scores:
+    tokens that are all alike are kept once, with the logarithm of their number.
     """
-    half = head_size // 2
-    sizes = (half - 2 * (half // 3), half // 3, half // 3)
-    t, h, w = (torch.arange(length, dtype=torch.float32) for length in grid)
-    axes = torch.meshgrid(t, h - (grid[1] - 1) / 2, w - (grid[2] - 1) / 2, indexing="ij")
-    angles = [
-        position.flatten()[:, None] * theta ** (-torch.arange(size, dtype=torch.float32) / size)
-        for position, size in zip(axes, sizes, strict=True)
-    ]
-    angle = torch.cat(angles, -1)
-    return angle.cos(), angle.sin()
+
+    text: Tensor
+    mask: Tensor | None
+    keys: tuple[KeyValue, ...]
+    picture_keys: tuple[KeyValue, ...] = ()
 
 
-def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotate the pairs (i, i + half) of (b heads n d)."""
-    first, second = x.chunk(2, -1)
-    return torch.cat([first * cos - second * sin, first * sin + second * cos], -1)
-
-
-def token_shift(x: Tensor) -> Tensor:
-    """Six eighths of the channels of (b t h w d), each moved by one step along +t, −t, +h, −h, +w, −w.
-
-    Zeros come in. It gives every token a look at its neighbours for the price of a copy.
-    """
-    eighth = x.shape[-1] // 8
-    parts = list(torch.split(x, [eighth] * 6 + [x.shape[-1] - 6 * eighth], -1))
-    for index in range(6):
-        axis = 1 + index // 2
-        length = x.shape[axis]
-        empty = torch.zeros_like(parts[index].narrow(axis, 0, 1))
-        if index % 2 == 0:
-            parts[index] = torch.cat([empty, parts[index].narrow(axis, 0, length - 1)], axis)
-        else:
-            parts[index] = torch.cat([parts[index].narrow(axis, 1, length - 1), empty], axis)
-    return torch.cat(parts, -1)
-
-
-def time_features(sigma: Tensor, size: int = 256) -> Tensor:
-    """Cosines and sines (…, size) of a noise level in 0–1, counted in thousandths."""
-    frequencies = torch.exp(-math.log(10_000) * torch.arange(size // 2, device=sigma.device) / (size // 2))
-    angles = 1000.0 * sigma.float()[..., None] * frequencies
-    return torch.cat([angles.cos(), angles.sin()], -1)
-
-
-class RMSNorm(nn.Module):
-    """Root-mean-square norm over the last axis with a learned scale."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.scale = nn.Parameter(torch.ones(size))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise (… size)."""
-        return functional.rms_norm(x, (x.shape[-1],), self.scale.to(x.dtype), 1e-6)
-
-
-def _unit_rms(x: Tensor) -> Tensor:
-    """RMS norm of (… d) with nothing learned."""
-    return functional.rms_norm(x, x.shape[-1:], None, 1e-6)
-
-
-class SelfAttention(nn.Module):
-    """Attention among the tokens of a clip, with rotary positions."""
-
-    def __init__(self, size: int, num_heads: int) -> None:
-        super().__init__()
-        self.num_heads = num_heads
-        self.qkv = nn.Linear(size, 3 * size, bias=False)
-        self.out = nn.Linear(size, size, bias=False)
-        self.query_norm = RMSNorm(size // num_heads)
-        self.key_norm = RMSNorm(size // num_heads)
-
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        """(b n d) → (b n d)."""
-        query, key, value = rearrange(self.qkv(x), "b n (k h d) -> k b h n d", k=3, h=self.num_heads)
-        query = rotate(self.query_norm(query), cos, sin)
-        key = rotate(self.key_norm(key), cos, sin)
-        y = functional.scaled_dot_product_attention(query, key, value)
-        out: Tensor = self.out(rearrange(y, "b h n d -> b n (h d)"))
-        return out
-
-
-class CrossAttention(nn.Module):
-    """Attention from the tokens of a clip to those of its text."""
-
-    def __init__(self, size: int, text_size: int, num_heads: int) -> None:
-        super().__init__()
-        self.num_heads = num_heads
-        self.query = nn.Linear(size, size, bias=False)
-        self.key_value = nn.Linear(text_size, 2 * size, bias=False)
-        self.out = nn.Linear(size, size, bias=False)
-        self.query_norm = RMSNorm(size // num_heads)
-        self.key_norm = RMSNorm(size // num_heads)
-        nn.init.zeros_(self.out.weight)
-
-    def forward(self, x: Tensor, text: Tensor, text_mask: Tensor | None) -> Tensor:
-        """(b n d), text (b m e), mask (b 1 1 m), True where there is text → (b n d)."""
-        query = rearrange(self.query(x), "b n (h d) -> b h n d", h=self.num_heads)
-        key, value = rearrange(self.key_value(text), "b m (k h d) -> k b h m d", k=2, h=self.num_heads)
-        y = functional.scaled_dot_product_attention(
-            self.query_norm(query), self.key_norm(key), value, attn_mask=text_mask
-        )
-        out: Tensor = self.out(rearrange(y, "b h n d -> b n (h d)"))
-        return out
-
-
-class GatedMLP(nn.Module):
-    """SwiGLU."""
-
-    def __init__(self, size: int, hidden_size: int) -> None:
-        super().__init__()
-        self.gate_up = nn.Linear(size, 2 * hidden_size, bias=False)
-        self.down = nn.Linear(hidden_size, size, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(b n d) → (b n d)."""
-        gate, up = self.gate_up(x).chunk(2, -1)
-        out: Tensor = self.down(functional.silu(gate) * up)
-        return out
+def _norm(size: int, kind: NormKind) -> RMSNorm | LayerNorm:
+    return RMSNorm(size) if kind == "rms" else LayerNorm(size)
 
 
 class Block(nn.Module):
-    """Self-attention, cross-attention, token-shift and MLP, each added to the stream, zero at the start."""
+    """Self-attention, cross-attention, perhaps token-shift, and MLP, each added to the stream."""
 
     def __init__(self, config: DenoiserConfig) -> None:
         super().__init__()
-        size = config.hidden_size
+        size, heads, bias, joint = config.hidden_size, config.num_heads, config.bias, config.joint_norm
+        text_size = size if config.text_mlp else config.text_size
+        self.norm = config.norm
         self.modulation = nn.Parameter(torch.zeros(6, size))
-        self.attention = SelfAttention(size, config.num_heads)
-        self.cross_norm = RMSNorm(size)
-        self.cross_attention = CrossAttention(size, config.text_size, config.num_heads)
-        self.shift = nn.Linear(size, size, bias=False)
-        self.mlp = GatedMLP(size, config.mlp_size)
-        nn.init.zeros_(self.shift.weight)
+        self.attention = SelfAttention(size, heads, bias=bias, joint_norm=joint)
+        self.cross_norm = _norm(size, config.norm)
+        self.cross_attention = CrossAttention(
+            size,
+            text_size,
+            heads,
+            bias=bias,
+            joint_norm=joint,
+            picture_size=size if config.picture_size else 0,
+        )
+        self.shift = nn.Linear(size, size, bias=False) if config.token_shift else None
+        kind = GatedMLP if config.mlp == "gated" else PlainMLP
+        self.mlp = kind(size, config.mlp_size, bias=bias)
+        if self.shift is not None:
+            nn.init.zeros_(self.shift.weight)
 
     def forward(
         self,
         x: Tensor,
         modulation: Tensor,
-        rotary: tuple[Tensor, Tensor],
-        text: Tensor,
+        rotary: Rotary,
+        text: KeyValue,
         text_mask: Tensor | None,
+        picture: KeyValue | None = None,
     ) -> Tensor:
-        """(b t h w d) → (b t h w d), with a modulation (b t h w 6 d) whose t, h and w may be 1.
+        """(b t h w d) → (b t h w d), with a modulation (b t h w 6 d) whose b, t, h and w may be 1.
 
-        The text is (b m e), its mask (b 1 1 m).
+        The text mask is (b 1 1 m).
         """
         grid = x.shape[1:4]
         attention_shift, attention_scale, attention_gate, mlp_shift, mlp_scale, mlp_gate = (
             modulation + self.modulation.to(modulation.dtype)
         ).unbind(-2)
-        y = _unit_rms(x) * (1 + attention_scale) + attention_shift
-        x = x + attention_gate * self.attention(y.flatten(1, 3), *rotary).unflatten(1, grid)
-        y = self.cross_norm(x).flatten(1, 3)
-        x = x + self.cross_attention(y, text, text_mask).unflatten(1, grid)
-        x = x + self.shift(token_shift(_unit_rms(x)))
-        y = _unit_rms(x) * (1 + mlp_scale) + mlp_shift
-        out: Tensor = x + mlp_gate * self.mlp(y)
-        return out
+        y = modulated(x, attention_shift, attention_scale, self.norm).flatten(1, 3)
+        y = self.attention(y, *rotary).unflatten(1, grid)
+        x = torch.addcmul(x, attention_gate.to(x.dtype), y)
+        y = self.cross_attention(self.cross_norm(x).flatten(1, 3), text, text_mask, picture)
+        x = x + y.unflatten(1, grid)
+        if self.shift is not None:
+            x = x + self.shift(token_shift(unit_norm(x)))
+        y = self.mlp(modulated(x, mlp_shift, mlp_scale, self.norm))
+        return torch.addcmul(x, mlp_gate.to(x.dtype), y)
 
 
 class Denoiser(nn.Module):
@@ -269,26 +194,35 @@ class Denoiser(nn.Module):
         super().__init__()
         self.config = config
         size = config.hidden_size
-        self.patch_in = nn.Linear(config.patch_channels, size)
+        patch, channels = math.prod(config.patch_size), config.latent_channels
+        self.patch_in = nn.Linear((channels + config.condition_channels) * patch, size)
         self.time_in = nn.Linear(256, size)
+        self.time_hidden = nn.Linear(size, size) if config.time_layers == 2 else None
         self.time_out = nn.Linear(size, 6 * size)
+        self.text_in = PlainMLP(config.text_size, size, size) if config.text_mlp else None
+        self.picture_in = (
+            PictureIn(config.picture_size, size, config.picture_places) if config.picture_size else None
+        )
         self.drafter, self.told_in, told_size = None, None, 0
         if config.tracks is not None:
             usual = config.channel_std or (1.0,) * config.latent_channels
             told_size = config.tracks.hidden_size
             self.drafter = Drafter(config.tracks, usual, config.draft_depth)
-            self.told_in = nn.Linear(told_size * math.prod(config.patch_size), size, bias=False)
+            self.told_in = nn.Linear(told_size * patch, size, bias=False)
         self.row_in = nn.Linear(config.text_size, size) if config.named_rows else None
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
-        self.final_modulation = nn.Linear(size, 2 * size)
+        if config.final_table:
+            self.final_table = nn.Parameter(torch.zeros(2, size))
+        else:
+            self.final_modulation = nn.Linear(size, 2 * size)
         self.refiner = (
             Refiner(config.latent_channels, told_size, config.refiner_width, config.refiner_depth)
             if config.refiner_depth
             else None
         )
-        channels = config.refiner_width if config.refiner_depth else config.latent_channels
-        self.patch_out = nn.Linear(size, channels * math.prod(config.patch_size))
-        for layer in (self.time_out, self.final_modulation, *(() if self.refiner else (self.patch_out,))):
+        self.patch_out = nn.Linear(size, (config.refiner_width if self.refiner else channels) * patch)
+        last = [] if config.final_table else [self.final_modulation]
+        for layer in (self.time_out, *last, *([] if self.refiner else [self.patch_out])):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
         self._rotary: dict[tuple[int, int, int], tuple[Tensor, Tensor]] = {}
@@ -297,7 +231,9 @@ class Denoiser(nn.Module):
         """The rotary table of a grid on the device of `like`, made once a grid."""
         if grid not in self._rotary:
             with torch.inference_mode(False):  # one made while generating serves training too
-                self._rotary[grid] = rotary_table(grid, self.config.head_size, self.config.rope_theta)
+                self._rotary[grid] = rotary_table(
+                    grid, self.config.head_size, self.config.rope_theta, centred=self.config.centred
+                )
         cos, sin = self._rotary[grid]
         return cos.to(like.device, like.dtype), sin.to(like.device, like.dtype)
 
@@ -305,18 +241,40 @@ class Denoiser(nn.Module):
         self,
         noisy_latents: Tensor,
         sigma: Tensor,
-        text: Tensor,
+        text: Tensor | ReadText,
         text_mask: Tensor | None = None,
         tracks: Tensor | Draft | None = None,
+        conditions: Tensor | None = None,
     ) -> Tensor:
         """Velocity (b c t h w) of noisy latents (b c t h w).
 
-        sigma is (b,), one level a clip; (b t), one a latent frame; or (b t h w), one a latent position.
-        Text is (b n d) with mask (b n), True where there is text. Tracks are packed (b c t o), t one for each
-        latent frame, or what `prepare` has made of them; without any the denoiser places things itself.
+        sigma is (b,), one level a clip; (b t), one a latent frame; or (b t h w), one a latent position. With
+        b = 1 it is that of the whole batch. Text is (b n d) with mask (b n), True where there is text, or has
+        been read. Tracks are packed (b c t o), t one for each latent frame, or what `prepare` has made of them;
+        without any the denoiser places things itself. Conditions (b c t h w) come in beside the latents.
         """
         draft = tracks if isinstance(tracks, Draft) else self.draft(tracks, *noisy_latents.shape[3:])
-        return self.denoise(noisy_latents, sigma, text, text_mask, draft)
+        return self.denoise(noisy_latents, sigma, text, text_mask, draft, conditions)
+
+    def read(self, text: Tensor, mask: Tensor | None = None, picture: Tensor | None = None) -> ReadText:
+        """A text (b n d) with mask (b n) as every block sees it, and perhaps the tokens of a picture (b m e)."""
+        tokens, scores = (text, None) if mask is None else (text, mask[:, None, None])
+        if self.text_in is not None and (mask is None or bool(mask.all())):
+            tokens, scores = _without_repeats(text)
+        tokens = tokens.to(self.patch_in.weight.dtype)
+        if self.text_in is not None:
+            tokens = self.text_in(tokens)
+        keys = tuple(block.cross_attention.read(tokens) for block in self._blocks)
+        if picture is None or self.picture_in is None:
+            return ReadText(text, scores, keys)
+        shown = self.picture_in(picture.to(tokens.dtype))
+        return ReadText(
+            text, scores, keys, tuple(block.cross_attention.read_picture(shown) for block in self._blocks)
+        )
+
+    @property
+    def _blocks(self) -> Sequence[Block]:
+        return self.blocks  # type: ignore[return-value]
 
     def prepare(self, tracks: Tensor, height: int, width: int) -> Tensor | Draft:
         """What serves as tracks at every noise level, made once."""
@@ -334,38 +292,50 @@ class Denoiser(nn.Module):
         self,
         noisy_latents: Tensor,
         sigma: Tensor,
-        text: Tensor,
+        text: Tensor | ReadText,
         text_mask: Tensor | None = None,
         draft: Draft | None = None,
+        conditions: Tensor | None = None,
     ) -> Tensor:
         """The velocity, with a draft that has been made of the tracks."""
+        read = text if isinstance(text, ReadText) else self.read(text, text_mask)
         expected, scale_in, skip, scale_out = self._precondition(sigma, draft)
         # What lies there that is not expected, at unit scale.
         surprise = noisy_latents - (1 - _over_positions(sigma)) * expected
         latents = (surprise * scale_in).movedim(1, -1).to(self.patch_in.weight.dtype)  # b t h w c
-        patches = fold(latents, self.config.patch_size)
+        seen = latents if conditions is None else torch.cat([latents, conditions.movedim(1, -1).to(latents)], -1)
+        patches = fold(seen, self.config.patch_size)
         grid = (patches.shape[1], patches.shape[2], patches.shape[3])
         x = self.patch_in(patches)
         if draft is not None and self.told_in is not None:
             x = x + self.told_in(fold(draft.told, self.config.patch_size))
         if self.row_in is not None:
-            x = x + self.row_in(text[:, : self.config.named_rows].to(x.dtype))[:, None, :, None]
+            x = x + self.row_in(read.text[:, : self.config.named_rows].to(x.dtype))[:, None, :, None]
+        modulation, (shift, scale) = self._modulations(self._level_per_token(sigma), x.dtype)
         rotary = self.rotary(grid, x)
-        level = self._level_per_token(sigma)
-        embedded = functional.silu(
-            self.time_in(time_features(level).to(x.dtype))
-        )  # b t h w d, h and w may be 1
-        modulation = self.time_out(embedded).unflatten(-1, (6, -1)).to(x.dtype)
-        mask = None if text_mask is None else text_mask[:, None, None, :]
-        text = text.to(x.dtype)
-        for block in self.blocks:
-            x = block(x, modulation, rotary, text, mask)
-        shift, scale = self.final_modulation(embedded).chunk(2, -1)
-        x = unfold(self.patch_out(_unit_rms(x) * (1 + scale) + shift), self.config.patch_size)
+        shown = read.picture_keys or (None,) * len(self._blocks)
+        for block, keys, picture in zip(self._blocks, read.keys, shown, strict=True):
+            x = block(x, modulation, rotary, keys, read.mask, picture)
+        x = unfold(self.patch_out(modulated(x, shift, scale, self.config.norm)), self.config.patch_size)
         if self.refiner is not None:
             x = self.refiner(x, latents, None if draft is None else draft.told)
         velocity: Tensor = skip * surprise - expected + scale_out * x.movedim(-1, 1).float()
         return velocity
+
+    def _modulations(self, level: Tensor, dtype: torch.dtype) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Of levels (b t h w), h and w perhaps 1: what blocks do (b t h w 6 d), and what the last norm does, shift
+        and scale (b t h w d)."""
+        embedded = self.time_in(time_features(level).to(self.time_in.weight.dtype))
+        if self.time_hidden is not None:
+            embedded = self.time_hidden(functional.silu(embedded))
+        active = functional.silu(embedded)
+        modulation = self.time_out(active.to(self.time_out.weight.dtype)).unflatten(-1, (6, -1)).to(dtype)
+        if self.config.final_table:
+            final = embedded[..., None, :] + self.final_table
+        else:
+            final = self.final_modulation(active).unflatten(-1, (2, -1))
+        shift, scale = final.unbind(-2)
+        return modulation, (shift, scale)
 
     def training_flops(self, grid: tuple[int, int, int], num_text_tokens: int) -> float:
         """Floating-point operations of one forward and backward pass over one clip of (t h w) tokens."""
@@ -419,3 +389,19 @@ class Denoiser(nn.Module):
 def _over_positions(sigma: Tensor) -> Tensor:
     """Levels (b,), (b t) or (b t h w) → (b 1 t h w), 1 on axes that `sigma` lacks."""
     return sigma.reshape(*sigma.shape, *([1] * (4 - sigma.ndim)))[:, None]
+
+
+def _without_repeats(text: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Texts (b n d) without the zeros that fill them up, and what to add to scores (b 1 1 m) instead.
+
+    Open models look at all of a fixed length. Tokens that are all alike are one token whose score is higher by the
+    logarithm of their number: the softmax is the same, and most of the work of short texts is saved.
+    """
+    b, n, _ = text.shape
+    filled = (text != 0).any(-1)
+    longest = int((filled * torch.arange(1, n + 1, device=text.device)).max())
+    if longest >= n - 1:
+        return text, None
+    scores = torch.zeros(b, 1, 1, longest + 1, device=text.device)
+    scores[..., longest] = math.log(n - longest)
+    return text[:, : longest + 1], scores

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from tenku.checkpoint import Model
+from tenku.checkpoint import Model, OpenModel
 from tenku.text import TextConditioning
 from tenku.timeline import Footage, GenerationRequest, Known, Timeline, Window
 
@@ -27,12 +27,21 @@ class ReadText:
     negative: TextConditioning
 
 
+@dataclass(frozen=True, slots=True)
+class MadeWindow:
+    """What one window has made: the latents (1 c t h w) that it adds, and the packed tracks (1 n t o) of it
+    and of what it looks back at."""
+
+    latents: Tensor
+    tracks: Tensor | None
+
+
 @dataclass(slots=True)
 class Making:
     """One request on one timeline, with the last latent frames (1 c n h w) and packed tracks (1 n t o) that
     have been made of it. Seconds are added up by stage."""
 
-    model: Model
+    model: Model | OpenModel
     dtype: torch.dtype
     request: GenerationRequest
     timeline: Timeline
@@ -135,7 +144,7 @@ def _after(made: Tensor | None, back: int, part: Tensor) -> Tensor:
     return part if made is None or not back else torch.cat([made[:, :, -back:], part], 2)
 
 
-def footage(model: Model, latents: Tensor, tracks: Tensor | None, fps: float) -> Footage:
+def footage(model: Model | OpenModel, latents: Tensor, tracks: Tensor | None, fps: float) -> Footage:
     """Latents and tracks as a model makes them."""
     vae = model.vae.config
     return Footage(

@@ -1,16 +1,34 @@
 """The latents of a window: the sampler's call, around what is known and along tracks."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 import torch
 from torch import Tensor
 
-from tenku.checkpoint import Model
+from tenku.checkpoint import Model, OpenModel, known_in_channels
 from tenku.denoiser import Draft
 from tenku.pipeline.making import PAINTED_AGAIN, Making
-from tenku.sampling import Guidance, guided_velocity, multistep, shifted_sigmas
+from tenku.sampling import (
+    Guidance,
+    Solver,
+    euler,
+    euler_sigmas,
+    guided,
+    multistep,
+    shifted_sigmas,
+    unipc,
+    unipc_sigmas,
+)
 from tenku.timeline import Timeline, Window, going_on, staggered
+from tenku.vae import VideoAutoencoder
 
+_SOLVERS: Final[dict[str, tuple[Solver, Callable[[int, float], list[float]]]]] = {
+    "multistep": (multistep, shifted_sigmas),
+    "euler": (euler, euler_sigmas),
+    "unipc": (unipc, unipc_sigmas),
+}
 _SAME = 0.1  # squared change of a draft's numbers, of unit variance, that still counts as the same
 
 
@@ -25,6 +43,7 @@ def paint(making: Making, window: Window, tracks: Tensor | None) -> Tensor:
     scale = defaults.guidance_scale if request.guidance_scale is None else request.guidance_scale
     guidance = Guidance(scale=scale, interval=defaults.guidance_interval)
     steps = request.num_inference_steps or defaults.num_inference_steps
+    solve, levels = _SOLVERS[defaults.solver]
     text, size = making.text(window.prompt), canvas.latents.shape[3:]
     noise = defaults.temperature * making.noise(window, canvas.latents.shape)
     with making.stage("denoise"):
@@ -36,19 +55,20 @@ def paint(making: Making, window: Window, tracks: Tensor | None) -> Tensor:
                 canvas = _moved_along(canvas, _drafted(making.model, before, *size), places)
             if isinstance(places, Draft):
                 places = replace(places, mean=places.mean + _untold(canvas, places))
-        latents = multistep(
-            lambda noisy, level: guided_velocity(
-                denoiser, noisy, level, text.positive, text.negative, guidance, places
-            ),
+        beside = None
+        if number := denoiser.config.condition_channels:
+            beside = known_in_channels(canvas, making.model.vae, number)
+        latents = solve(
+            guided(denoiser, text.positive, text.negative, guidance, places, beside),
             canvas,
             noise,
-            shifted_sigmas(steps, defaults.shift),
+            levels(steps, defaults.shift),
             lambda done, total: making.progress("denoise", done, total),
         )
     return _joined(making, window, latents)[:, :, back:]
 
 
-def _drafted(model: Model, tracks: Tensor, height: int, width: int) -> Draft | Tensor:
+def _drafted(model: Model | OpenModel, tracks: Tensor, height: int, width: int) -> Draft | Tensor:
     """What the denoiser makes of packed tracks (1 n t o), steadied if the model wants that.
 
     The mean of a draft moves too little inside a group of frames and too much from one to the next. A second
@@ -57,19 +77,21 @@ def _drafted(model: Model, tracks: Tensor, height: int, width: int) -> Draft | T
     """
     draft, config = model.denoiser.prepare(tracks, height, width), model.denoiser.config.tracks
     number = model.sampling.steadied_channels
+    vae = model.vae
     if not isinstance(draft, Draft) or config is None or not number or tracks.shape[2] < 2:
         return draft
+    assert isinstance(vae, VideoAutoencoder)  # whose linear path a draft is of
     frames = config.frames_per_latent
     half = frames // 2
     second = model.denoiser.prepare(staggered(tracks, config), height, width)
     assert isinstance(second, Draft)
-    ours, theirs = (model.vae.linear_frames(part.mean) for part in (draft, second))
+    ours, theirs = (vae.linear_frames(part.mean) for part in (draft, second))
     inside = torch.arange(theirs.shape[1]) % frames
     better = (inside >= half - half // 2) & (inside < half + (half + 1) // 2)
     better &= going_on(tracks, config).repeat_interleave(frames)
     mixed = ours.clone()
     mixed[:, half : half + len(better)][:, better] = theirs[:, better]
-    steady = model.vae.linear_latents(mixed)
+    steady = vae.linear_latents(mixed)
     return replace(draft, mean=torch.cat([steady[:, :number], draft.mean[:, number:]], 1))
 
 
@@ -110,10 +132,11 @@ def _untold(canvas: Timeline, draft: Draft) -> Tensor:
 
 
 def _joined(making: Making, window: Window, latents: Tensor) -> Tensor:
-    """The same, the joints among them ending in their known frame."""
-    for joint in making.timeline.joints:
+    """The same, the joints among them ending in their known frame where the autoencoder can set it."""
+    vae = making.model.vae
+    for joint in making.timeline.joints if isinstance(vae, VideoAutoencoder) else ():
         if window.start <= joint < window.stop:
             there = slice(joint - window.history, joint - window.history + 1)
             still = making.timeline.latents[:, :, joint : joint + 1]
-            latents[:, :, there] = making.model.vae.ending_in(latents[:, :, there], still)
+            latents[:, :, there] = vae.ending_in(latents[:, :, there], still)
     return latents

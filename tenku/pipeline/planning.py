@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from tenku.checkpoint import Model
 from tenku.denoiser import Denoiser, TrackConfig
 from tenku.pipeline.making import Making
 from tenku.sampling import expected_looks, sample_tracks, unnamed
@@ -49,6 +50,7 @@ def planned(
     lead = int(continued and (known is None or bool((known.floor[:, 0] > 0).all())))
     frames = window.horizon - window.history + lead
     noise = making.noise(window, (number, config.channels, frames, planner.config.named_rows, 1))
+    assert isinstance(making.model, Model)  # open weights do not plan
     registers = making.model.text_encoder.config.num_registers
     text, expected = making.text(window.prompt), None
     positive, negative = (t.first(registers).repeated(number) for t in (text.positive, text.negative))

@@ -7,23 +7,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tenku.checkpoint import Model
+from tenku.checkpoint import Model, OpenModel
 from tenku.denoiser import TrackConfig, TrackReader
 from tenku.errors import UserError
 from tenku.media import Video, nearest_size, read_conformed, read_picture
 from tenku.pipeline.making import footage, multiplies_bfloat16
 from tenku.sampling import fit_tracks
 from tenku.timeline import Footage, Kept, PromptSpan, fingerprint, gliding, tracks_of
-from tenku.timeline.request import MAX_SECONDS, MAX_SIDE, MIN_SIDE, SIZE_STEP
+from tenku.timeline.request import MAX_SECONDS, MIN_SIDE
 from tenku.vae import from_pixels
 
 _FITTED = (2, 3)  # latent frames at the start and at the end of a clip
 _CHUNK = 16  # latent frames encoded at a time
-_USUAL_AREA = 128 * 128  # pixels that a foreign clip is brought to
 
 
 @torch.inference_mode()
-def encoded(model: Model, video: Video, prompt: str = "") -> Footage:
+def encoded(model: Model | OpenModel, video: Video, prompt: str = "") -> Footage:
     """A video as latents, with the tracks that are seen in it.
 
     Its sides must be multiples of what a latent position spans; up to three frames at its end are left out,
@@ -35,25 +34,32 @@ def encoded(model: Model, video: Video, prompt: str = "") -> Footage:
     parts = model.vae.encode_chunks(from_pixels(chunk)[None] for chunk in chunks)
     latents = torch.cat(list(parts), 2)
     tracks = None
-    if model.reader is not None and config is not None:
+    if isinstance(model, Model) and model.reader is not None and config is not None:
         tracks = _read_tracks(model, model.reader, config, latents)
     prompts = (PromptSpan(prompt, 0, latents.shape[2]),) if prompt else ()
     return replace(footage(model, latents, tracks, video.fps), prompts=prompts)
 
 
-def opened(model: Model, path: str | Path, size: tuple[int, int] | None, fps: float) -> Footage:
+def opened(model: Model | OpenModel, path: str | Path, size: tuple[int, int] | None, fps: float) -> Footage:
     """A video or picture file at a size (height, width), or at what is nearest to its own."""
     if size is None:
         height, width = read_picture(path).shape[:2]
+        usual = model.sampling
+        step = model.vae.config.spatial_compression * model.denoiser.config.patch_size[-1]
         size = nearest_size(
-            width, height, step=SIZE_STEP, area=_USUAL_AREA, min_side=MIN_SIDE, max_side=MAX_SIDE
+            width,
+            height,
+            step=step,
+            area=usual.width * usual.height,
+            min_side=MIN_SIDE,
+            max_side=usual.max_side,
         )
     height, width = size
     limit = int(MAX_SECONDS * fps)
     return encoded(model, read_conformed(path, fps=fps, height=height, width=width, max_frames=limit))
 
 
-def reopened(model: Model, kept: Kept) -> Footage:
+def reopened(model: Model | OpenModel, kept: Kept) -> Footage:
     """Footage that was kept; a `UserError` if another model's autoencoder made it.
 
     Tracks that this model does not understand are left out.

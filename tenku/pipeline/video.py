@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tenku.checkpoint import Model, keep_freed_memory, load_model
+from tenku.checkpoint import Model, OpenModel, is_open, keep_freed_memory, load_model, load_open_model
 from tenku.errors import UserError
 from tenku.media import Frame, Video
 from tenku.pipeline import reading
-from tenku.pipeline.making import Making, OnProgress, multiplies_bfloat16
+from tenku.pipeline.making import MadeWindow, Making, OnProgress, multiplies_bfloat16
 from tenku.pipeline.painting import paint
 from tenku.pipeline.planning import plan, planned
 from tenku.timeline import (
@@ -32,6 +32,7 @@ from tenku.timeline import (
     text_to_video,
     windows,
 )
+from tenku.timeline.request import check_size
 from tenku.vae import to_pixels
 
 DECODE_CHUNK = 4  # latent frames decoded at a time: memory does not grow with the length of the video
@@ -53,17 +54,22 @@ class GenerationResult:
 class VideoPipeline:
     """Turns requests and tasks into video with one loaded model, of which it takes charge."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model | OpenModel) -> None:
         keep_freed_memory()
         self.model = model
         # Half the memory traffic, and twice the speed, where the processor multiplies bfloat16 itself.
-        self.dtype = torch.bfloat16 if multiplies_bfloat16() else torch.float32
-        model.vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        fast = isinstance(model, Model) and multiplies_bfloat16()
+        self.dtype = torch.bfloat16 if fast else torch.float32
+        if isinstance(model, Model):
+            model.vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @classmethod
     def from_pretrained(cls, place: str | Path = "embedded") -> Self:
-        """The pipeline of "embedded" or of a model folder; a `UserError` if there is none."""
-        return cls(load_model(place))
+        """The pipeline of "embedded", of a model folder, or of open weights: a folder, a file, or a name on the
+        hub; a `UserError` if there is none."""
+        if str(place) == "embedded" or not is_open(place):
+            return cls(load_model(place))
+        return cls(load_open_model(place, dtype=torch.bfloat16 if multiplies_bfloat16() else torch.float32))
 
     def __call__(
         self,
@@ -87,11 +93,19 @@ class VideoPipeline:
         seconds_by_stage: dict[str, float] | None = None,
         tracks: Tracks | None = None,
         on_part: Callable[[Footage], None] | None = None,
+        on_window: Callable[[MadeWindow], None] | None = None,
+        made: Iterable[MadeWindow] = (),
     ) -> Iterator[Frame]:
         """Frames (h w 3) of a request or task as the decoder makes them; the seconds taken are added up by
-        stage. Memory does not grow with the length: what is made goes to `on_part`, and is forgotten."""
+        stage. Memory does not grow with the length: what is made goes to `on_part`, and is forgotten.
+
+        What was interrupted goes on where it was, with the same frames as if it had not been: each window
+        goes to `on_window`, and those that were `made` before, from the first on, are only decoded again.
+        """
         request, timeline = self._laid_out(asked, tracks)
-        return self.render(timeline, request, on_progress, seconds_by_stage, on_part)
+        return self.render(
+            timeline, request, on_progress, seconds_by_stage, on_part, on_window=on_window, made=made
+        )
 
     def live(self, request: GenerationRequest, next_prompt: Callable[[], str]) -> Iterator[Frame]:
         """Frames (h w 3) for as long as a request says, of what is being said meanwhile: `next_prompt` is
@@ -111,6 +125,8 @@ class VideoPipeline:
         seconds_by_stage: dict[str, float] | None = None,
         on_part: Callable[[Footage], None] | None = None,
         slide: Iterable[Window] | None = None,
+        on_window: Callable[[MadeWindow], None] | None = None,
+        made: Iterable[MadeWindow] = (),
     ) -> Iterator[Frame]:
         """The `num_frames` frames (h w 3) that a timeline shows, by a request's seed and way of sampling; as
         `stream` does. The window that slides along it may be led from outside."""
@@ -118,9 +134,15 @@ class VideoPipeline:
         chunks: deque[Tensor] = deque()
         decoded = self.model.vae.decode_chunks(chunks.popleft() for _ in count())
         left, done, skipped = request.num_frames, 0, timeline.first_frame
+        before = iter(made)
         for window in self._windows(timeline) if slide is None else slide:
-            tracks = plan(making, window)
-            part = making.add(window, paint(making, window, tracks), tracks)
+            new = next(before, None)
+            if new is None:
+                tracks = plan(making, window)
+                new = MadeWindow(paint(making, window, tracks), tracks)
+                if on_window is not None:
+                    on_window(new)
+            part = making.add(window, new.latents, new.tracks)
             if on_part is not None and part.num_latent_frames:
                 on_part(part)
             for chunk in torch.split(part.latents, DECODE_CHUNK, dim=2) if part.num_latent_frames else ():
@@ -156,6 +178,8 @@ class VideoPipeline:
     def lay_out(self, request: GenerationRequest, tracks: Tracks | None = None) -> Timeline:
         """The timeline of a request from which a video is made of a prompt alone, or along tracks."""
         vae = self.model.vae.config
+        step = vae.spatial_compression * self.model.denoiser.config.patch_size[-1]
+        check_size(request.width, request.height, step, self.model.sampling.max_side)
         padded = padded_num_frames(request.num_frames, vae.temporal_compression)
         height, width = (side // vae.spatial_compression for side in (request.height, request.width))
         shape = (1, vae.latent_channels, vae.num_latent_frames(padded), height, width)

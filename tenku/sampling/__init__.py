@@ -1,19 +1,25 @@
 """Solvers and guidance: plain functions of (velocity_fn, timeline, …)."""
 
 from tenku.sampling.fitting import fit_tracks
-from tenku.sampling.guidance import Guidance, guided_velocity, stack_texts
+from tenku.sampling.guidance import Guidance, guided, stack_texts
 from tenku.sampling.planning import expected_looks, sample_tracks, unnamed
-from tenku.sampling.solvers import euler, multistep, shifted_sigmas
+from tenku.sampling.schedules import euler_sigmas, shifted_sigmas, unipc_sigmas
+from tenku.sampling.solvers import Solver, euler, multistep
+from tenku.sampling.unipc import unipc
 
 __all__ = [
     "Guidance",
+    "Solver",
     "euler",
+    "euler_sigmas",
     "expected_looks",
     "fit_tracks",
-    "guided_velocity",
+    "guided",
     "multistep",
     "sample_tracks",
     "shifted_sigmas",
     "stack_texts",
+    "unipc",
+    "unipc_sigmas",
     "unnamed",
 ]

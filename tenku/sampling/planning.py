@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from tenku.denoiser import TrackConfig
-from tenku.sampling.guidance import Guidance, guided_velocity
-from tenku.sampling.solvers import multistep, shifted_sigmas
+from tenku.sampling.guidance import Guidance, guided
+from tenku.sampling.schedules import shifted_sigmas
+from tenku.sampling.solvers import multistep
 from tenku.text import TextConditioning
 from tenku.timeline.plans import Known, finished, packed_of_plan, plan_latents
 from tenku.timeline.timeline import Timeline
@@ -51,7 +52,7 @@ def sample_tracks(
         known = replace(known, packed=known.packed[..., places], floor=known.floor[..., places])
     guidance = Guidance(scale=guidance_scale, interval=(0.0, 1.0))
     plan = multistep(
-        lambda noisy, level: guided_velocity(planner, noisy, level, positive, negative, guidance),
+        guided(planner, positive, negative, guidance),
         _timeline(noise, known, config, lead),
         noise,
         shifted_sigmas(num_steps, 1.0),

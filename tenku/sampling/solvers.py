@@ -15,19 +15,11 @@ from tenku.timeline.timeline import Timeline
 
 VelocityFn = Callable[[Tensor, Tensor], Tensor]
 OnStep = Callable[[int, int], None]
+Solver = Callable[[VelocityFn, Timeline, Tensor, Sequence[float], OnStep | None], Tensor]
 
 # Of a step to the one before: a position whose floor lies just above a level has taken a tiny step there, and
 # a slope read off a tiny step is mostly the network's error.
 _MAX_RATIO = 4.0
-
-
-def shifted_sigmas(num_steps: int, shift: float) -> list[float]:
-    """Levels evenly spaced from 1 to 0, then shifted towards noise as s·u / (1 + (s − 1)·u)."""
-    if num_steps < 1:
-        raise ValueError(f"num_steps must be at least 1, not {num_steps}")
-    return [
-        shift * u / (1 + (shift - 1) * u) for u in (1 - index / num_steps for index in range(num_steps + 1))
-    ]
 
 
 def euler(

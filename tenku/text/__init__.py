@@ -2,5 +2,14 @@
 
 from tenku.text.encoder import TextConditioning, TextEncoder, TextEncoderConfig
 from tenku.text.tokenizer import Tokenizer, Tokens, normalise
+from tenku.text.umt5 import Umt5Encoder
 
-__all__ = ["TextConditioning", "TextEncoder", "TextEncoderConfig", "Tokenizer", "Tokens", "normalise"]
+__all__ = [
+    "TextConditioning",
+    "TextEncoder",
+    "TextEncoderConfig",
+    "Tokenizer",
+    "Tokens",
+    "Umt5Encoder",
+    "normalise",
+]

@@ -131,12 +131,13 @@ def edited(footage: Footage, mask: Tensor, strength: float, prompt: str) -> Time
 @dataclass(frozen=True, slots=True)
 class Shot:
     """One shot of a storyboard: its length, what is said of it, footage that it opens with, and over how many
-    latent frames the shot before dissolves into it."""
+    latent frames the shot before dissolves into it, or whether it `continues` that one without a cut."""
 
     num_latent_frames: int
     prompt: str
     opening: Footage | None = None
     dissolve: int = 0
+    continues: bool = False
 
 
 def storyboard(shots: Sequence[Shot], blank: Timeline) -> Timeline:
@@ -148,14 +149,15 @@ def storyboard(shots: Sequence[Shot], blank: Timeline) -> Timeline:
         PromptSpan(shot.prompt, start, start + shot.num_latent_frames)
         for start, shot in zip(starts, shots, strict=False)
     )
-    cuts, dissolves = tuple(starts[1:-1]), tuple(shot.dissolve for shot in shots[1:])
+    new_shots = [(start, shot) for start, shot in zip(starts[1:], shots[1:], strict=False) if not shot.continues]
+    cuts, dissolves = tuple(start for start, _ in new_shots), tuple(shot.dissolve for _, shot in new_shots)
     openings = [shot.opening for shot in shots if shot.opening is not None]
     if not openings:
         return replace(blank, prompts=prompts, cuts=cuts, dissolves=dissolves)
     canvas = _Canvas.like(openings[0], starts[-1], *openings[1:])
     for start, shot in zip(starts, shots, strict=False):
         if shot.opening is not None:
-            canvas.put(shot.opening.first(shot.num_latent_frames), start, still=True)
+            canvas.put(shot.opening.first(shot.num_latent_frames), start, still=not shot.continues)
     return replace(canvas.timeline(prompts, cuts), dissolves=dissolves)
 
 

@@ -12,7 +12,8 @@ KEPT_SUFFIX: Final = ".tenku"  # of a generation that is kept with its request
 SIZE_STEP: Final = 16  # pixels a side of one token: 8 from the VAE, 2 from the denoiser's patches
 MAX_PROMPT_LENGTH: Final = 2_000
 MIN_SIDE: Final = 32
-MAX_SIDE: Final = 512
+MAX_SIDE: Final = 512  # of the embedded model
+LARGEST_SIDE: Final = 4_096  # of any
 MAX_SECONDS: Final = 3_600.0
 MAX_FPS: Final = 60.0
 MAX_STEPS: Final = 1_000
@@ -42,7 +43,7 @@ class GenerationRequest:
         if self.negative_prompt:
             _check_text(self.negative_prompt, "negative prompt")
         _check_fps(self.fps)
-        _check_size(self.width, self.height)
+        check_size(self.width, self.height, max_side=LARGEST_SIDE)
         _check_length(self.num_frames, self.fps)
         if self.num_inference_steps is not None and not 1 <= self.num_inference_steps <= MAX_STEPS:
             raise UserError(
@@ -112,12 +113,14 @@ def _check_fps(fps: float) -> None:
         raise UserError(f"{fps:g} frames per second cannot be generated; choose between 1 and {MAX_FPS:g}.")
 
 
-def _check_size(width: int, height: int) -> None:
-    nearest = [min(MAX_SIDE, max(MIN_SIDE, round(side / SIZE_STEP) * SIZE_STEP)) for side in (width, height)]
+def check_size(width: int, height: int, step: int = SIZE_STEP, max_side: int = MAX_SIDE) -> None:
+    """Refuse a size whose sides are no multiples of `step` from the smallest to `max_side`."""
+    low = -(-MIN_SIDE // step) * step
+    nearest = [min(max_side, max(low, round(side / step) * step)) for side in (width, height)]
     if nearest != [width, height]:
         raise UserError(
-            f"a size of {width}x{height} cannot be generated: each side must be a multiple of {SIZE_STEP} "
-            f"between {MIN_SIDE} and {MAX_SIDE} pixels; the nearest is {nearest[0]}x{nearest[1]}."
+            f"a size of {width}x{height} cannot be generated: each side must be a multiple of {step} "
+            f"between {low} and {max_side} pixels; the nearest is {nearest[0]}x{nearest[1]}."
         )
 
 

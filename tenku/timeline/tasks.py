@@ -37,12 +37,13 @@ class Task:
 @dataclass(frozen=True, slots=True)
 class Scene:
     """A shot of a storyboard: its prompt, its length in seconds, footage that it opens with, and over how
-    many seconds the shot before dissolves into it; 0 is a cut."""
+    many seconds the shot before dissolves into it; 0 is a cut, unless it `continues` that one."""
 
     prompt: str
     seconds: float
     opening: Footage | None = None
     dissolve: float = 0.0
+    continues: bool = False
 
 
 def animate(
@@ -162,7 +163,9 @@ def storyboard(scenes: Sequence[Scene], request: GenerationRequest, blank: Timel
                 f"a shot of {size} cannot open with a clip of {width}x{height}; read it at {size}."
             )
         fade = math.ceil(scene.dissolve * request.fps / 4 - 1e-6)
-        shots.append(layouts.Shot(length, scene.prompt, scene.opening, min(fade, length)))
+        shots.append(
+            layouts.Shot(length, scene.prompt, scene.opening, min(fade, length), scene.continues)
+        )
     return Task(request, layouts.storyboard(shots, blank))
 
 

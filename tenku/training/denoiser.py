@@ -15,7 +15,7 @@ from tenku.data.tracks import track_config
 from tenku.denoiser import Denoiser, positions_in_boxes
 from tenku.flow import NoiseLevels
 from tenku.media import Video, contact_sheet, write_picture
-from tenku.sampling import Guidance, guided_velocity, multistep, shifted_sigmas
+from tenku.sampling import Guidance, guided, multistep, shifted_sigmas
 from tenku.text import TextConditioning, TextEncoder
 from tenku.timeline import text_to_video
 from tenku.training.draft import with_errors
@@ -142,10 +142,9 @@ class DenoiserTask:
         noise = self.sampling.temperature * torch.randn(shape, generator=torch.Generator().manual_seed(0))
         negative = self.text_encoder.encode([""] * len(noise))
         guidance = Guidance(scale=self.sampling.guidance_scale, interval=self.sampling.guidance_interval)
+        velocity = guided(self.module, example.text, negative, guidance, example.tracks)
         return multistep(
-            lambda noisy, level: guided_velocity(
-                self.module, noisy, level, example.text, negative, guidance, example.tracks
-            ).float(),
+            lambda noisy, level: velocity(noisy, level).float(),
             text_to_video("", (shape[0], shape[1], shape[2], shape[3], shape[4])),
             noise,
             shifted_sigmas(self.sampling.num_inference_steps, self.sampling.shift),

@@ -42,7 +42,7 @@ BAD_COMMANDS: dict[str, tuple[tuple[str | bytes, ...], str]] = {
     "negative seed": ((*BALL, "--seed", "-1"), "choose a whole number"),
     "absurd seed": ((*BALL, "--seed", "9" * 40), "choose a whole number"),
     "no videos": ((*BALL, "--count", "0"), "choose between 1 and 1000"),
-    "unknown model": ((*BALL, "--model", "sora"), "give 'embedded', or the folder"),
+    "unknown model": ((*BALL, "--model", "sora"), "give 'embedded', the folder"),
     "directory as output": ((*BALL, "-o", "."), "is a directory; add a file name"),
     "directory with a suffix": ((*BALL, "-o", "folder.mp4"), "is a directory; add a file name"),
     "missing directory": ((*BALL, "-o", "nowhere/ball.mp4"), "there is no directory 'nowhere'"),
@@ -89,7 +89,7 @@ BAD_COMMANDS: dict[str, tuple[tuple[str | bytes, ...], str]] = {
         "'.' already holds something; go on with --resume, or choose another folder",
     ),
     "evaluating nothing": (("evaluate", "embedded", "--n", "0"), "choose at least 1"),
-    "evaluating an unknown model": (("evaluate", "sora"), "give 'embedded', or the folder"),
+    "evaluating an unknown model": (("evaluate", "sora"), "give 'embedded', the folder"),
     "unknown suite": (("evaluate", "embedded", "--suite", "beauty"), "--suite"),
 }
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from tenku.denoiser import Denoiser, DenoiserConfig, TrackConfig, patchify, unpatchify
-from tenku.denoiser.transformer import fold, rotary_table, rotate, token_shift, unfold
+from tenku.denoiser.layers import fold, rotary_table, rotate, token_shift, unfold
 
 Randomise = Callable[[nn.Module], nn.Module]
 SMALL = DenoiserConfig(latent_channels=4, text_size=12, hidden_size=32, depth=2, num_heads=2)

@@ -1,0 +1,90 @@
+"""Weights that know less of a timeline than ours: one noise level a clip, or what is known in channels of its own."""
+
+import torch
+from torch import Tensor, nn
+
+from tenku.denoiser import Denoiser, DenoiserConfig, Draft, NoiseExperts, ReadByExperts, ReadText
+from tenku.timeline import Timeline
+from tenku.vae import VideoAutoencoder, WanAutoencoder
+
+_NOISE_SEED = 0  # of what is added to known latents: the same at every level, so that they do not flicker
+
+
+class OneLevel(nn.Module):
+    """A denoiser of weights that know one noise level a clip, called with a level for each position.
+
+    Positions that are less noisy than the noisiest are brought to its level with noise that never changes, as in
+    RePaint (Lugmayr et al., arXiv 2201.09865); the velocity there is that which leads to the same clean latents.
+    """
+
+    def __init__(self, denoiser: Denoiser | NoiseExperts) -> None:
+        super().__init__()
+        self.denoiser = denoiser
+
+    @property
+    def config(self) -> DenoiserConfig:
+        """That of the weights."""
+        return self.denoiser.config
+
+    def read(
+        self, text: Tensor, mask: Tensor | None = None, picture: Tensor | None = None
+    ) -> ReadText | ReadByExperts:
+        """As the denoiser does."""
+        return self.denoiser.read(text, mask, picture)
+
+    def prepare(self, tracks: Tensor, height: int, width: int) -> Tensor | Draft:
+        """As the denoiser does."""
+        return self.denoiser.prepare(tracks, height, width)
+
+    def forward(
+        self,
+        noisy_latents: Tensor,
+        sigma: Tensor,
+        text: Tensor | ReadText | ReadByExperts,
+        text_mask: Tensor | None = None,
+        tracks: Tensor | Draft | None = None,
+        conditions: Tensor | None = None,
+    ) -> Tensor:
+        """Velocity (b c t h w), with the arguments of the denoiser."""
+        highest = sigma.max()
+        if bool((sigma == highest).all()):
+            velocity: Tensor = self.denoiser(
+                noisy_latents, sigma.flatten()[:1], text, text_mask, tracks, conditions
+            )
+            return velocity
+        own = sigma.reshape(*sigma.shape, *[1] * (4 - sigma.ndim))[:, None]  # b 1 t h w
+        kept = (1 - highest) / (1 - own).clamp_min(1e-6)
+        added = (highest**2 - (kept * own) ** 2).clamp_min(0).sqrt()
+        waiting = own < highest
+        brought = torch.where(
+            waiting, kept * noisy_latents + added * _steady_noise(noisy_latents), noisy_latents
+        )
+        velocity = self.denoiser(brought, highest[None], text, text_mask, tracks, conditions)
+        clean = brought - highest * velocity
+        return torch.where(waiting, (noisy_latents - clean) / own.clamp_min(1e-6), velocity) * (own > 0)
+
+
+def _steady_noise(like: Tensor) -> Tensor:
+    generator = torch.Generator().manual_seed(_NOISE_SEED)
+    return torch.randn(like.shape[1:], generator=generator).to(like).expand_as(like)
+
+
+@torch.no_grad()
+def known_in_channels(canvas: Timeline, vae: VideoAutoencoder | WanAutoencoder, num_channels: int) -> Tensor:
+    """What weights of image → video see beside the noisy latents (1 m+c t h w): where frames are known, m channels of 1
+    for each frame of a latent one, and the latents of a video that is grey where none are.
+
+    Latents of known frames come as they are; those after them are encoded: a causal autoencoder still sees what
+    was before.
+    """
+    latents, config = canvas.latents, vae.config
+    known = (canvas.noise_floor == 0).expand(-1, -1, *latents.shape[3:])[:, None]  # b 1 t h w
+    masks = known.expand(-1, num_channels - latents.shape[1], -1, -1, -1).float()
+    whole = known.flatten(3).all(-1)[0, 0]  # t: frames that are known all over
+    frames = torch.cat([whole[:1], whole[1:].repeat_interleave(config.temporal_compression)])
+    if bool(frames.any()):
+        video = torch.where(frames[:, None, None], vae.decode(latents), 0.0)
+    else:
+        sides = (side * config.spatial_compression for side in latents.shape[3:])
+        video = latents.new_zeros(1, 3, len(frames), *sides)
+    return torch.cat([masks, torch.where(known, latents, vae.encode(video))], 1)

@@ -1,0 +1,226 @@
+"""Published weights as networks of ours: the same classes, other configurations."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from tenku.checkpoint import wan
+from tenku.checkpoint.adapting import OneLevel
+from tenku.checkpoint.folder import SamplingDefaults
+from tenku.checkpoint.places import CONFIG, OpenPlace, local, parts_of
+from tenku.checkpoint.renaming import Pieces, check_names, fill
+from tenku.checkpoint.wan_vae import build_wan_vae, config_from_diffusers, config_of
+from tenku.checkpoint.weights import Weights, read_json
+from tenku.denoiser import Denoiser, DenoiserConfig, NoiseExperts
+from tenku.errors import UserError
+from tenku.text import Umt5Encoder
+from tenku.vae import WanAutoencoder
+
+_BOUNDARY, _I2V_BOUNDARY = 0.875, 0.9  # between the experts of Wan 2.2 where no file says otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class OpenModel:
+    """Somebody else's networks of a text-to-video model, run in the type that they were loaded in.
+
+    Places are up to the denoiser: nobody plans, and no tracks are read.
+    """
+
+    vae: WanAutoencoder
+    text_encoder: Umt5Encoder
+    denoiser: Denoiser | NoiseExperts | OneLevel
+    sampling: SamplingDefaults
+    planner: None = None
+    reader: None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A kind of published denoiser: how its layouts are told apart, configured and renamed."""
+
+    name: str
+    layout_of: Callable[[Mapping[str, object]], Any]
+    config: Callable[[Mapping[str, Any], str], DenoiserConfig]
+    config_of: Callable[[Weights, Any], DenoiserConfig]
+    pieces: Callable[[DenoiserConfig, Any], Pieces]
+
+
+FAMILIES: Final = (Family("Wan", wan.layout_of, wan.wan_config, wan.wan_config_of, wan.wan_pieces),)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundDenoiser:
+    """A denoiser that has been found and checked, not loaded: what it is, and what it is made of."""
+
+    family: Family
+    config: DenoiserConfig
+    pieces: Pieces
+    weights: Weights
+
+    def load(self, dtype: torch.dtype | None = None, device: torch.device | str = "cpu") -> Denoiser:
+        """The network, in the type of its file if none is given."""
+        with torch.device("meta"):
+            denoiser = Denoiser(self.config)
+        fill(denoiser, self.pieces, self.weights, dtype, device)
+        return denoiser.eval()
+
+
+def find_denoiser(place: Path) -> FoundDenoiser:
+    """The denoiser in a folder or file; a `UserError` if it is none, or not whole."""
+    weights = Weights.of(place)
+    for family in FAMILIES:
+        layout = family.layout_of(weights)
+        if layout is None:
+            continue
+        beside = (place if place.is_dir() else place.parent) / CONFIG
+        if beside.exists():
+            config = _configured(family, beside)
+        else:
+            config = family.config_of(weights, layout)
+        pieces = family.pieces(config, layout)
+        check_names(pieces, weights)
+        return FoundDenoiser(family, config, pieces, weights)
+    known = ", ".join(family.name for family in FAMILIES)
+    raise UserError(f"{place} is no video model that tenku knows ({known}); give the weights of one of those.")
+
+
+def load_denoiser(
+    place: str | Path, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu"
+) -> Denoiser | NoiseExperts:
+    """The denoiser of a published model: a name on the hub, a folder, or a file, in its own layout or diffusers'.
+
+    Called as `denoiser(noisy_latents, sigma, text, text_mask=None)`, it gives the velocity. Weights stay mapped from
+    their file where nothing has to be moved and no other `dtype` is asked for.
+    """
+    parts = parts_of(place)
+    found = [find_denoiser(part) for part in parts.denoisers]
+    networks = [each.load(dtype, device) for each in found]
+    if len(networks) == 1:
+        return networks[0]
+    return NoiseExperts(networks[0], networks[1], _boundary(parts))
+
+
+def load_vae(
+    place: str | Path, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu"
+) -> WanAutoencoder:
+    """The autoencoder of a published model, or the file or folder of one, in either layout."""
+    found = local(place)
+    if found.is_dir() and (beside := parts_of(found).vae) is not None:
+        found = beside
+    weights, config = Weights.of(found), (found if found.is_dir() else found.parent) / CONFIG
+    tensors = {name: weights[name] for name in weights}
+    described = found.is_dir() and config.exists()
+    vae = build_wan_vae(tensors, config_from_diffusers(read_json(config)) if described else config_of(tensors))
+    return vae.to(device=device, dtype=dtype)
+
+
+def load_text_encoder(
+    place: str | Path, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu"
+) -> Umt5Encoder:
+    """The text encoder of a published model, with its tokenizer."""
+    parts = parts_of(place)
+    if parts.text_encoder is None or parts.tokenizer is None:
+        raise UserError(
+            f"{place} lacks its text encoder or its tokenizer; give the whole folder of the model, as it is on the hub."
+        )
+    return Umt5Encoder.from_pretrained(parts.text_encoder, parts.tokenizer, dtype=dtype, device=device)
+
+
+def load_open_model(
+    place: str | Path, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu"
+) -> OpenModel:
+    """A published model, whole, to be sampled as its makers do; its autoencoder runs in float32."""
+    parts = parts_of(place)
+    if parts.vae is None:
+        raise UserError(f"{place} lacks its autoencoder; give the whole folder of the model, as it is on the hub.")
+    denoiser = load_denoiser(place, dtype=dtype, device=device)
+    return OpenModel(
+        vae=load_vae(parts.vae, dtype=torch.float32, device=device),
+        text_encoder=load_text_encoder(place, dtype=dtype, device=device),
+        denoiser=denoiser if knows_levels(parts) else OneLevel(denoiser),
+        sampling=sampling_of(place),
+    )
+
+
+def _boundary(parts: OpenPlace) -> float:
+    if found := parts.facts.get("boundary_ratio"):
+        return float(found)
+    return _I2V_BOUNDARY if _kind(parts) == "i2v experts" else _BOUNDARY
+
+
+def knows_levels(parts: OpenPlace) -> bool:
+    """Whether weights were trained with a noise level for each latent frame (Wan 2.2 TI2V)."""
+    return bool(parts.facts.get("expand_timesteps")) or _original_kind(parts) == "ti2v"
+
+
+def sampling_of(place: str | Path) -> SamplingDefaults:
+    """How the makers of a published model sample it, as far as its files say; read without its weights."""
+    parts = parts_of(place)
+    kind = _kind(parts)
+    values: dict[str, Any] = {**_USUAL, **_BY_KIND.get(kind, {})}
+    given = parts.solver
+    if given:
+        euler = "Euler" in given.get("_class_name", "")
+        values["solver"] = "euler" if euler else "unipc"
+        values["shift"] = given.get("shift" if euler else "flow_shift") or values["shift"]
+    return SamplingDefaults(**values)
+
+
+# What the makers' own scripts take: a kind of model, and how it wants to be sampled.
+_USUAL: Final[dict[str, Any]] = {
+    "solver": "unipc",
+    "num_inference_steps": 50,
+    "guidance_scale": 5.0,
+    "guidance_interval": (0.0, 1.0),
+    "shift": 5.0,
+    "width": 832,
+    "height": 480,
+    "num_frames": 81,
+    "fps": 16.0,
+    "window_size": 21,
+    "window_overlap": 5,
+    "max_side": 1_280,
+}
+_BY_KIND: Final[dict[str, dict[str, Any]]] = {
+    "ti2v": {"width": 1_280, "height": 704, "num_frames": 121, "fps": 24.0, "window_size": 31},
+    "experts": {
+        "width": 1_280,
+        "height": 720,
+        "num_inference_steps": 40,
+        "guidance_scale": 4.0,
+        "shift": 12.0,
+    },
+    "i2v experts": {
+        "width": 1_280,
+        "height": 720,
+        "num_inference_steps": 40,
+        "guidance_scale": 3.5,
+        "shift": 5.0,
+    },
+}
+
+
+def _kind(parts: OpenPlace) -> str:
+    if knows_levels(parts):
+        return "ti2v"
+    if len(parts.denoisers) > 1:
+        config = read_json(parts.denoisers[0] / CONFIG)
+        channels = config.get("in_channels", config.get("in_dim", 0))
+        return "i2v experts" if channels > config.get("out_channels", config.get("out_dim", 0)) else "experts"
+    return "t2v"
+
+
+def _original_kind(parts: OpenPlace) -> str | None:
+    first = parts.denoisers[0]
+    config = (first if first.is_dir() else first.parent) / CONFIG
+    return read_json(config).get("model_type") if config.exists() else None
+
+
+def _configured(family: Family, path: Path) -> DenoiserConfig:
+    try:
+        return family.config(read_json(path), str(path))
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} does not describe a {family.name} model ({error}); copy it again.") from error
