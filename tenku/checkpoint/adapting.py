@@ -1,4 +1,5 @@
-"""Weights that know less of a timeline than ours: one noise level a clip, or what is known in channels of its own."""
+"""Weights that know less of a timeline than ours: one noise level a clip, or what is known in channels of its
+own."""
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +14,9 @@ _NOISE_SEED = 0  # of what is added to known latents: the same at every level, s
 class OneLevel(nn.Module):
     """A denoiser of weights that know one noise level a clip, called with a level for each position.
 
-    Positions that are less noisy than the noisiest are brought to its level with noise that never changes, as in
-    RePaint (Lugmayr et al., arXiv 2201.09865); the velocity there is that which leads to the same clean latents.
+    Positions that are less noisy than the noisiest are brought to its level with noise that never changes, as
+    in RePaint (Lugmayr et al., arXiv 2201.09865); the velocity there is that which leads to the same clean
+    latents.
     """
 
     def __init__(self, denoiser: Denoiser | NoiseExperts) -> None:
@@ -71,11 +73,11 @@ def _steady_noise(like: Tensor) -> Tensor:
 
 @torch.no_grad()
 def known_in_channels(canvas: Timeline, vae: VideoAutoencoder | WanAutoencoder, num_channels: int) -> Tensor:
-    """What weights of image → video see beside the noisy latents (1 m+c t h w): where frames are known, m channels of 1
-    for each frame of a latent one, and the latents of a video that is grey where none are.
+    """What weights of image → video see beside the noisy latents (1 m+c t h w): where frames are known, m
+    channels of 1 for each frame of a latent one, and the latents of a video that is grey where none are.
 
-    Latents of known frames come as they are; those after them are encoded: a causal autoencoder still sees what
-    was before.
+    Latents of known frames come as they are; those after them are encoded: a causal autoencoder still sees
+    what was before.
     """
     latents, config = canvas.latents, vae.config
     known = (canvas.noise_floor == 0).expand(-1, -1, *latents.shape[3:])[:, None]  # b 1 t h w

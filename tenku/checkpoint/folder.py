@@ -33,8 +33,8 @@ class SamplingDefaults:
     frames, of which the first `window_overlap` are those before. Tracks read from somebody else's video are
     fitted to it in `fitting_steps`. So many of the first latent channels as `steadied_channels` are drafted
     twice, in groups of frames that overlap, so that motion is as even from group to group as inside one.
-    `solver` brings its own noise schedule. What is not said of a video is `width`, `height`, `num_frames` and `fps`;
-    a side may be up to `max_side` pixels.
+    `solver` brings its own noise schedule. What is not said of a video is `width`, `height`, `num_frames` and
+    `fps`; a side may be up to `max_side` pixels.
     """
 
     num_inference_steps: int = 12

@@ -33,14 +33,15 @@ class OpenPlace:
 
 
 def local(place: str | Path) -> Path:
-    """The folder or file of a place, fetched from the hub if it is a name there; a `UserError` if there is none."""
+    """The folder or file of a place, fetched from the hub if it is a name there; a `UserError` if there is
+    none."""
     path = Path(place)
     if path.exists():
         return path
     if not _HUB_NAME.fullmatch(str(place)):
         raise UserError(
-            f"there is no model in {str(place)!r}: give 'embedded', a folder, a .safetensors file, or a name on "
-            "the hub such as Wan-AI/Wan2.2-TI2V-5B-Diffusers."
+            f"there is no model in {str(place)!r}: give 'embedded', a folder, a .safetensors file, or a name "
+            "on the hub such as Wan-AI/Wan2.2-TI2V-5B-Diffusers."
         )
     return _fetched(str(place))
 
@@ -96,13 +97,14 @@ def _fetched(name: str) -> Path:
         from huggingface_hub import snapshot_download
     except ImportError as error:
         raise UserError(
-            f"{name!r} is a name on the hub; `pip install 'tenku[open-weights]'` to fetch it, or give a folder."
+            f"{name!r} is a name on the hub; `pip install 'tenku[open-weights]'` to fetch it, or give a "
+            "folder."
         ) from error
     try:
         return Path(snapshot_download(name, allow_patterns=list(_WANTED)))
     except Exception as error:  # of many libraries; whatever it is, the model is not here
         reason = str(error).splitlines()[0]
         raise UserError(
-            f"{name!r} could not be fetched from the hub ({reason}); check the name and the connection, or give "
-            "a folder that has it."
+            f"{name!r} could not be fetched from the hub ({reason}); check the name and the connection, or "
+            "give a folder that has it."
         ) from error

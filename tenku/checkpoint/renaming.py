@@ -31,7 +31,8 @@ Pieces: TypeAlias = Mapping[str, Sequence[Piece]]  # ours → theirs, one below 
 
 
 def in_halves(head_size: int) -> Move:
-    """Rows of heads in which neighbours are rotated together, so that (i, i + half) are: (h·d …) → the same."""
+    """Rows of heads in which neighbours are rotated together, so that (i, i + half) are: (h·d …) → the
+    same."""
 
     def move(rows: Tensor) -> Tensor:
         shape = rows.shape
@@ -78,7 +79,8 @@ def fill(
     dtype: torch.dtype | None,
     device: torch.device | str = "cpu",
 ) -> None:
-    """Give a module that was built on the meta device its tensors, of a type other than theirs if one is given.
+    """Give a module that was built on the meta device its tensors, of a type other than theirs if one is
+    given.
 
     Where nothing has to be moved they are the file's own memory.
     """

@@ -1,6 +1,7 @@
 """The layers of a transformer over spacetime patches: patches, rotary positions, norms, attention, MLPs."""
 
 import math
+from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 import torch
@@ -10,8 +11,11 @@ from torch.nn import functional
 
 NormKind: TypeAlias = Literal["rms", "layer"]
 Rotary: TypeAlias = tuple[Tensor, Tensor]  # cosine and sine (n, head_size / 2)
+Attend: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]  # query, key, value (b h n d)
 KeyValue: TypeAlias = tuple[Tensor, Tensor]  # of texts or pictures (b heads m d), ready to be looked at
 NORM_EPS = 1e-6
+_IN_CACHE = 128  # tokens that are worked on at a time, so that they stay near the processor,
+_IN_MEMORY = 4_096  # or so that what is wide while it is worked on takes little memory
 
 
 def patchify(latents: Tensor, patch_size: tuple[int, int, int]) -> Tensor:
@@ -125,7 +129,8 @@ def unit_norm(x: Tensor, kind: NormKind = "rms") -> Tensor:
 
 
 def modulated(x: Tensor, shift: Tensor, scale: Tensor, kind: NormKind) -> Tensor:
-    """Norm of (b t h w d), scaled and shifted as a noise level wants it: one kernel where there is one level."""
+    """Norm of (b t h w d), scaled and shifted as a noise level wants it: one kernel where there is one
+    level."""
     if kind == "layer" and scale.numel() == x.shape[-1]:
         weight, bias = (1 + scale).flatten().to(x.dtype), shift.flatten().to(x.dtype)
         return functional.layer_norm(x, x.shape[-1:], weight, bias, NORM_EPS)
@@ -145,13 +150,14 @@ class SelfAttention(nn.Module):
         self.out = nn.Linear(size, size, bias=bias)
         self.query_norm = RMSNorm(size if joint_norm else size // num_heads)
         self.key_norm = RMSNorm(size if joint_norm else size // num_heads)
+        self.attend: Attend = functional.scaled_dot_product_attention
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """(b n d) → (b n d)."""
         query, key, value = self.qkv(x).chunk(3, -1)
-        query = rotate(_normed_heads(query, self.query_norm, self.num_heads), cos, sin)
-        key = rotate(_normed_heads(key, self.key_norm, self.num_heads), cos, sin)
-        y = functional.scaled_dot_product_attention(query, key, _heads(value, self.num_heads))
+        query = _normed_heads(query, self.query_norm, self.num_heads, (cos, sin))
+        key = _normed_heads(key, self.key_norm, self.num_heads, (cos, sin))
+        y = self.attend(query, key, _heads(value, self.num_heads))
         out: Tensor = self.out(rearrange(y, "b h n d -> b n (h d)"))
         return out
 
@@ -213,12 +219,38 @@ def _heads(x: Tensor, num_heads: int) -> Tensor:
     return rearrange(x, "b n (h d) -> b h n d", h=num_heads)
 
 
-def _normed_heads(x: Tensor, norm: RMSNorm, num_heads: int) -> Tensor:
-    """Heads (b h n d) of (b n (h d)), normalised over as many numbers as the norm has scales for."""
-    if len(norm.scale) == x.shape[-1]:
-        return _heads(norm(x), num_heads)
-    heads: Tensor = norm(_heads(x, num_heads))
-    return heads
+def _normed_heads(x: Tensor, norm: RMSNorm, num_heads: int, rotary: Rotary | None = None) -> Tensor:
+    """Heads (b h n d) of (b n (h d)), normalised over as many numbers as the norm has scales for, and
+    rotated."""
+    if not torch.is_grad_enabled() and x.device.type == "cpu":
+        return _normed_in_cache(x, norm, num_heads, rotary)
+    joint = len(norm.scale) == x.shape[-1]
+    heads: Tensor = _heads(norm(x), num_heads) if joint else norm(_heads(x, num_heads))
+    return heads if rotary is None else rotate(heads, *(table.to(x.dtype) for table in rotary))
+
+
+def _normed_in_cache(x: Tensor, norm: RMSNorm, num_heads: int, rotary: Rotary | None) -> Tensor:
+    """The same a few tokens at a time, in float32: each goes to memory once instead of for every
+    operation."""
+    b, n, size = x.shape
+    head_size, width = size // num_heads, len(norm.scale)
+    done = x.new_empty(b, n, num_heads, head_size)
+    scale = norm.scale.float().view(-1, head_size)
+    for start in range(0, n, _IN_CACHE):
+        now = slice(start, start + _IN_CACHE)
+        part = x[:, now].reshape(b, -1, size // width, width).to(torch.float32, copy=True)
+        length = torch.linalg.vector_norm(part, dim=-1, keepdim=True)
+        part.mul_(length.square_().div_(width).add_(norm.eps).rsqrt_())
+        heads = part.view(b, -1, num_heads, head_size).mul_(scale)
+        if rotary is None:
+            done[:, now] = heads
+            continue
+        cos, sin = (table[now, None] for table in rotary)
+        first, second = heads.chunk(2, -1)
+        to_first, to_second = done[:, now].chunk(2, -1)
+        to_first.copy_((first * cos).addcmul_(second, sin, value=-1))
+        to_second.copy_((first * sin).addcmul_(second, cos))
+    return done.transpose(1, 2)
 
 
 class GatedMLP(nn.Module):
@@ -239,15 +271,21 @@ class GatedMLP(nn.Module):
 class PlainMLP(nn.Module):
     """Two layers with a tanh-approximated GELU between them."""
 
-    def __init__(self, size: int, hidden_size: int, out_size: int | None = None, *, bias: bool = True) -> None:
+    def __init__(
+        self, size: int, hidden_size: int, out_size: int | None = None, *, bias: bool = True
+    ) -> None:
         super().__init__()
         self.up = nn.Linear(size, hidden_size, bias=bias)
         self.down = nn.Linear(hidden_size, out_size or size, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b n d) → (b n out_size)."""
-        out: Tensor = self.down(functional.gelu(self.up(x), approximate="tanh"))
-        return out
+        """(b … d) → (b … out_size)."""
+        if torch.is_grad_enabled():
+            out: Tensor = self.down(functional.gelu(self.up(x), approximate="tanh"))
+            return out
+        parts = torch.split(x.flatten(0, -2), _IN_MEMORY)
+        hidden = (torch.ops.aten.gelu_(self.up(part), approximate="tanh") for part in parts)
+        return torch.cat([self.down(part) for part in hidden]).view(*x.shape[:-1], -1)
 
 
 class PictureIn(nn.Module):

@@ -1,15 +1,16 @@
 """The denoiser: a transformer over spacetime patches with a noise level per token.
 
-One skeleton: patchify → blocks of (self-attention, cross-attention to text, MLP) under a shared time embedding
-with a table a block → unpatchify. In the `native` configuration, the default, it has what learns fast from little
-compute (`dev/LOG.md`): token-shift, a gated MLP, query-key norm per head, tracks, and a refiner. With other
-choices it is, weight by weight, the transformer of open models such as Wan (`checkpoint/wan.py`).
+One skeleton: patchify → blocks of (self-attention, cross-attention to text, MLP) under a shared time
+embedding with a table a block → unpatchify. In the `native` configuration, the default, it has what learns
+fast from little compute (`dev/LOG.md`): token-shift, a gated MLP, query-key norm per head, tracks, and a
+refiner. With other choices it is, weight by weight, the transformer of open models such as Wan
+(`checkpoint/wan.py`).
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +39,9 @@ from tenku.denoiser.layers import (
 from tenku.denoiser.refiner import Refiner
 from tenku.denoiser.tracks import TrackConfig
 
+if TYPE_CHECKING:
+    from tenku.denoiser.parallel import TokenShares
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DenoiserConfig:
@@ -51,11 +55,11 @@ class DenoiserConfig:
     of `refiner_width` channels, and so many convolutional blocks follow.
 
     What follows in the list is otherwise in open models. `mlp_width`, if it is not 0, stands for `mlp_ratio`.
-    Queries and keys are normalised in each head, or over all heads together (`joint_norm`). The time embedding has
-    one layer or two; text goes through an MLP first (`text_mlp`); the last norm is modulated through a layer of
-    its own or by a table (`final_table`). `condition_channels` come in beside the latents, and the tokens of a
-    picture, of `picture_size`, beside those of the text; a first and a last picture together are told apart by
-    `picture_places`.
+    Queries and keys are normalised in each head, or over all heads together (`joint_norm`). The time
+    embedding has one layer or two; text goes through an MLP first (`text_mlp`); the last norm is modulated
+    through a layer of its own or by a table (`final_table`). `condition_channels` come in beside the latents,
+    and the tokens of a picture, of `picture_size`, beside those of the text; a first and a last picture
+    together are told apart by `picture_places`.
     """
 
     latent_channels: int = 16
@@ -222,6 +226,7 @@ class Denoiser(nn.Module):
         )
         self.patch_out = nn.Linear(size, (config.refiner_width if self.refiner else channels) * patch)
         last = [] if config.final_table else [self.final_modulation]
+        self.shares: TokenShares | None = None
         for layer in (self.time_out, *last, *([] if self.refiner else [self.patch_out])):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -235,7 +240,7 @@ class Denoiser(nn.Module):
                     grid, self.config.head_size, self.config.rope_theta, centred=self.config.centred
                 )
         cos, sin = self._rotary[grid]
-        return cos.to(like.device, like.dtype), sin.to(like.device, like.dtype)
+        return cos.to(like.device), sin.to(like.device)
 
     def forward(
         self,
@@ -250,30 +255,33 @@ class Denoiser(nn.Module):
 
         sigma is (b,), one level a clip; (b t), one a latent frame; or (b t h w), one a latent position. With
         b = 1 it is that of the whole batch. Text is (b n d) with mask (b n), True where there is text, or has
-        been read. Tracks are packed (b c t o), t one for each latent frame, or what `prepare` has made of them;
-        without any the denoiser places things itself. Conditions (b c t h w) come in beside the latents.
+        been read. Tracks are packed (b c t o), t one for each latent frame, or what `prepare` has made of
+        them; without any the denoiser places things itself. Conditions (b c t h w) come in beside the
+        latents.
         """
         draft = tracks if isinstance(tracks, Draft) else self.draft(tracks, *noisy_latents.shape[3:])
         return self.denoise(noisy_latents, sigma, text, text_mask, draft, conditions)
 
     def read(self, text: Tensor, mask: Tensor | None = None, picture: Tensor | None = None) -> ReadText:
-        """A text (b n d) with mask (b n) as every block sees it, and perhaps the tokens of a picture (b m e)."""
+        """A text (b n d) with mask (b n) as every block sees it, and perhaps the tokens of a picture (b m
+        e)."""
         tokens, scores = (text, None) if mask is None else (text, mask[:, None, None])
         if self.text_in is not None and (mask is None or bool(mask.all())):
             tokens, scores = _without_repeats(text)
         tokens = tokens.to(self.patch_in.weight.dtype)
         if self.text_in is not None:
             tokens = self.text_in(tokens)
-        keys = tuple(block.cross_attention.read(tokens) for block in self._blocks)
+        keys = tuple(block.cross_attention.read(tokens) for block in self.each_block)
         if picture is None or self.picture_in is None:
             return ReadText(text, scores, keys)
         shown = self.picture_in(picture.to(tokens.dtype))
         return ReadText(
-            text, scores, keys, tuple(block.cross_attention.read_picture(shown) for block in self._blocks)
+            text, scores, keys, tuple(block.cross_attention.read_picture(shown) for block in self.each_block)
         )
 
     @property
-    def _blocks(self) -> Sequence[Block]:
+    def each_block(self) -> Sequence[Block]:
+        """The blocks, in their order."""
         return self.blocks  # type: ignore[return-value]
 
     def prepare(self, tracks: Tensor, height: int, width: int) -> Tensor | Draft:
@@ -303,7 +311,9 @@ class Denoiser(nn.Module):
         # What lies there that is not expected, at unit scale.
         surprise = noisy_latents - (1 - _over_positions(sigma)) * expected
         latents = (surprise * scale_in).movedim(1, -1).to(self.patch_in.weight.dtype)  # b t h w c
-        seen = latents if conditions is None else torch.cat([latents, conditions.movedim(1, -1).to(latents)], -1)
+        seen = (
+            latents if conditions is None else torch.cat([latents, conditions.movedim(1, -1).to(latents)], -1)
+        )
         patches = fold(seen, self.config.patch_size)
         grid = (patches.shape[1], patches.shape[2], patches.shape[3])
         x = self.patch_in(patches)
@@ -313,18 +323,26 @@ class Denoiser(nn.Module):
             x = x + self.row_in(read.text[:, : self.config.named_rows].to(x.dtype))[:, None, :, None]
         modulation, (shift, scale) = self._modulations(self._level_per_token(sigma), x.dtype)
         rotary = self.rotary(grid, x)
-        shown = read.picture_keys or (None,) * len(self._blocks)
-        for block, keys, picture in zip(self._blocks, read.keys, shown, strict=True):
+        if self.shares is not None:
+            x, modulation, shift, scale = (
+                self.shares.own(part, grid) for part in (x, modulation, shift, scale)
+            )
+            rotary = self.shares.own_rows(rotary[0], grid), self.shares.own_rows(rotary[1], grid)
+        shown = read.picture_keys or (None,) * len(self.each_block)
+        for block, keys, picture in zip(self.each_block, read.keys, shown, strict=True):
             x = block(x, modulation, rotary, keys, read.mask, picture)
-        x = unfold(self.patch_out(modulated(x, shift, scale, self.config.norm)), self.config.patch_size)
+        x = self.patch_out(modulated(x, shift, scale, self.config.norm))
+        if self.shares is not None:
+            x = self.shares.joined(x, grid)
+        x = unfold(x, self.config.patch_size)
         if self.refiner is not None:
             x = self.refiner(x, latents, None if draft is None else draft.told)
         velocity: Tensor = skip * surprise - expected + scale_out * x.movedim(-1, 1).float()
         return velocity
 
     def _modulations(self, level: Tensor, dtype: torch.dtype) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Of levels (b t h w), h and w perhaps 1: what blocks do (b t h w 6 d), and what the last norm does, shift
-        and scale (b t h w d)."""
+        """Of levels (b t h w), h and w perhaps 1: what blocks do (b t h w 6 d), and what the last norm does,
+        shift and scale (b t h w d)."""
         embedded = self.time_in(time_features(level).to(self.time_in.weight.dtype))
         if self.time_hidden is not None:
             embedded = self.time_hidden(functional.silu(embedded))
@@ -394,8 +412,8 @@ def _over_positions(sigma: Tensor) -> Tensor:
 def _without_repeats(text: Tensor) -> tuple[Tensor, Tensor | None]:
     """Texts (b n d) without the zeros that fill them up, and what to add to scores (b 1 1 m) instead.
 
-    Open models look at all of a fixed length. Tokens that are all alike are one token whose score is higher by the
-    logarithm of their number: the softmax is the same, and most of the work of short texts is saved.
+    Open models look at all of a fixed length. Tokens that are all alike are one token whose score is higher
+    by the logarithm of their number: the softmax is the same, and most of the work of short texts is saved.
     """
     b, n, _ = text.shape
     filled = (text != 0).any(-1)

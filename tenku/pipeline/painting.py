@@ -55,16 +55,17 @@ def paint(making: Making, window: Window, tracks: Tensor | None) -> Tensor:
                 canvas = _moved_along(canvas, _drafted(making.model, before, *size), places)
             if isinstance(places, Draft):
                 places = replace(places, mean=places.mean + _untold(canvas, places))
-        beside = None
+        beside, free = None, canvas
         if number := denoiser.config.condition_channels:
-            beside = known_in_channels(canvas, making.model.vae, number)
+            beside, free = known_in_channels(canvas, making.model.vae, number), _told_beside(canvas)
         latents = solve(
             guided(denoiser, text.positive, text.negative, guidance, places, beside),
-            canvas,
+            free,
             noise,
             levels(steps, defaults.shift),
             lambda done, total: making.progress("denoise", done, total),
         )
+        latents = torch.where(canvas.noise_floor[:, None] == 0, canvas.latents, latents)
     return _joined(making, window, latents)[:, :, back:]
 
 
@@ -93,6 +94,13 @@ def _drafted(model: Model | OpenModel, tracks: Tensor, height: int, width: int) 
     mixed[:, half : half + len(better)][:, better] = theirs[:, better]
     steady = vae.linear_latents(mixed)
     return replace(draft, mean=torch.cat([steady[:, :number], draft.mean[:, number:]], 1))
+
+
+def _told_beside(canvas: Timeline) -> Timeline:
+    """The same for weights that are told in channels what is known: they were trained with noise in its
+    place."""
+    known = canvas.noise_floor == 0
+    return replace(canvas, noise_floor=canvas.noise_floor.masked_fill(known, 1))
 
 
 def _moved_along(canvas: Timeline, before: Draft | Tensor, after: Draft) -> Timeline:
@@ -134,7 +142,9 @@ def _untold(canvas: Timeline, draft: Draft) -> Tensor:
 def _joined(making: Making, window: Window, latents: Tensor) -> Tensor:
     """The same, the joints among them ending in their known frame where the autoencoder can set it."""
     vae = making.model.vae
-    for joint in making.timeline.joints if isinstance(vae, VideoAutoencoder) else ():
+    if not isinstance(vae, VideoAutoencoder):
+        return latents
+    for joint in making.timeline.joints:
         if window.start <= joint < window.stop:
             there = slice(joint - window.history, joint - window.history + 1)
             still = making.timeline.latents[:, :, joint : joint + 1]

@@ -33,9 +33,9 @@ def guided(
 ) -> VelocityFn:
     """Velocities (b c t h w) of latents at a level (b t h w), led away from the negative text.
 
-    With tracks, packed (b c t o) or as the denoiser prepared them, they are also led away from a video in which
-    nothing has a place. Both texts go into one batched call, so they need as many rows as the latents; they are read
-    once, for all levels. Where guidance is left out the negative text is not looked at.
+    With tracks, packed (b c t o) or as the denoiser prepared them, they are also led away from a video in
+    which nothing has a place. Both texts go into one batched call, so they need as many rows as the latents;
+    they are read once, for all levels. Where guidance is left out the negative text is not looked at.
     """
     places = tracks.beside_nothing() if isinstance(tracks, Draft) else tracks
     if isinstance(places, Tensor):

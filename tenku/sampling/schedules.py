@@ -12,8 +12,8 @@ def shifted_sigmas(num_steps: int, shift: float) -> list[float]:
 
 
 def unipc_sigmas(num_steps: int, shift: float) -> list[float]:
-    """As `shifted_sigmas`, but evenly spaced to the least noise that open models know, and a jump to 0 from the
-    step before that: what Wan's own solver and diffusers' `UniPCMultistepScheduler` take."""
+    """As `shifted_sigmas`, but evenly spaced to the least noise that open models know, and a jump to 0 from
+    the step before that: what Wan's own solver and diffusers' `UniPCMultistepScheduler` take."""
     lowest = 1 / _TRAINED_LEVELS
     sigmas = _shifted(_evenly(1.0, lowest, _checked(num_steps) + 1)[:-1], shift)
     return [min(sigmas[0], _ALMOST_ONE), *sigmas[1:], 0.0]

@@ -13,6 +13,9 @@ from torch import Tensor
 from tenku.sampling.solvers import OnStep, VelocityFn
 from tenku.timeline.timeline import Timeline
 
+# Of the step before to this one, in λ. The schedules of open models stay above a half; less is the tiny step
+# that a position has taken whose floor lies just above a level: a slope read off it is the network's error.
+_LEAST_RATIO = 0.1
 _THOUSANDTHS = 1_000  # at which the reference asks its network: the next one below a level
 
 
@@ -57,12 +60,11 @@ class _Step:
         return torch.where(self.start == self.stop, self.latents.double(), moved).to(self.latents.dtype)
 
     def _r(self) -> Tensor:
-        """0 where a position has not moved before."""
+        """0 where a position has not moved before, or hardly."""
         if self.earlier is None:
             return torch.zeros_like(self.start)
-        return torch.where(
-            self.earlier == self.start, 0.0, (_log_ratio(self.earlier) - _log_ratio(self.start)) / self.h
-        )
+        r = (_log_ratio(self.earlier) - _log_ratio(self.start)) / self.h
+        return torch.where((self.earlier == self.start) | (r.abs() < _LEAST_RATIO), 0.0, r)
 
     def _slope(self) -> Tensor:
         """How clean latents change over a step, by the one before."""
