@@ -1,13 +1,13 @@
 """Published weights as networks of ours: the same classes, other configurations."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 
-from tenku.checkpoint import wan
+from tenku.checkpoint import ltx, wan
 from tenku.checkpoint.adapting import OneLevel
 from tenku.checkpoint.folder import SamplingDefaults
 from tenku.checkpoint.places import CONFIG, OpenPlace, local, parts_of
@@ -39,16 +39,38 @@ class OpenModel:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A kind of published denoiser: how its layouts are told apart, configured and renamed."""
+    """A kind of published denoiser: how its layouts are told apart, configured and renamed; what its makers
+    call a model of a width."""
 
     name: str
+    layouts: tuple[str, ...]
+    sizes: Mapping[int, str]
     layout_of: Callable[[Mapping[str, object]], Any]
-    config: Callable[[Mapping[str, Any], str], DenoiserConfig]
+    config: Callable[[Mapping[str, Any], str, Container[str]], DenoiserConfig]
     config_of: Callable[[Weights, Any], DenoiserConfig]
     pieces: Callable[[DenoiserConfig, Any], Pieces]
 
 
-FAMILIES: Final = (Family("Wan", wan.layout_of, wan.wan_config, wan.wan_config_of, wan.wan_pieces),)
+FAMILIES: Final = (
+    Family(
+        "Wan",
+        wan.LAYOUTS,
+        wan.SIZES,
+        wan.layout_of,
+        wan.wan_config,
+        wan.wan_config_of,
+        wan.wan_pieces,
+    ),
+    Family(
+        "LTX-Video",
+        ltx.LAYOUTS,
+        ltx.SIZES,
+        ltx.layout_of,
+        ltx.ltx_config,
+        ltx.ltx_config_of,
+        ltx.ltx_pieces,
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,30 +99,36 @@ def find_denoiser(place: Path) -> FoundDenoiser:
             continue
         beside = (place if place.is_dir() else place.parent) / CONFIG
         if beside.exists():
-            config = _configured(family, beside)
+            config = _configured(family, beside, weights)
         else:
             config = family.config_of(weights, layout)
         pieces = family.pieces(config, layout)
         check_names(pieces, weights)
         return FoundDenoiser(family, config, pieces, weights)
     known = ", ".join(family.name for family in FAMILIES)
-    raise UserError(f"{place} is no video model that tenku knows ({known}); give the weights of one of those.")
+    raise UserError(
+        f"{place} is no video model that tenku knows ({known}); give the weights of one of those."
+    )
 
 
 def load_denoiser(
     place: str | Path, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu"
 ) -> Denoiser | NoiseExperts:
-    """The denoiser of a published model: a name on the hub, a folder, or a file, in its own layout or diffusers'.
+    """The denoiser of a published model: a name on the hub, a folder, or a file, in its own layout or
+    diffusers'.
 
-    Called as `denoiser(noisy_latents, sigma, text, text_mask=None)`, it gives the velocity. Weights stay mapped from
-    their file where nothing has to be moved and no other `dtype` is asked for.
+    Called as `denoiser(noisy_latents, sigma, text, text_mask=None)`, it gives the velocity. Weights stay
+    mapped from their file where nothing has to be moved and no other `dtype` is asked for.
     """
     parts = parts_of(place)
     found = [find_denoiser(part) for part in parts.denoisers]
     networks = [each.load(dtype, device) for each in found]
     if len(networks) == 1:
         return networks[0]
-    return NoiseExperts(networks[0], networks[1], _boundary(parts))
+    try:
+        return NoiseExperts(networks[0], networks[1], _boundary(parts))
+    except ValueError as error:
+        raise UserError(f"{parts.root} has no two experts of one model ({error}); copy it again.") from error
 
 
 def load_vae(
@@ -113,7 +141,9 @@ def load_vae(
     weights, config = Weights.of(found), (found if found.is_dir() else found.parent) / CONFIG
     tensors = {name: weights[name] for name in weights}
     described = found.is_dir() and config.exists()
-    vae = build_wan_vae(tensors, config_from_diffusers(read_json(config)) if described else config_of(tensors))
+    vae = build_wan_vae(
+        tensors, config_from_diffusers(read_json(config)) if described else config_of(tensors)
+    )
     return vae.to(device=device, dtype=dtype)
 
 
@@ -124,9 +154,19 @@ def load_text_encoder(
     parts = parts_of(place)
     if parts.text_encoder is None or parts.tokenizer is None:
         raise UserError(
-            f"{place} lacks its text encoder or its tokenizer; give the whole folder of the model, as it is on the hub."
+            f"{place} lacks its text encoder or its tokenizer; give the whole folder of the model, as it is on "
+            "the hub."
         )
-    return Umt5Encoder.from_pretrained(parts.text_encoder, parts.tokenizer, dtype=dtype, device=device)
+    Weights.of(parts.text_encoder)  # which refuses pickles and what is not whole
+    try:
+        return Umt5Encoder.from_pretrained(parts.text_encoder, parts.tokenizer, dtype=dtype, device=device)
+    except UserError:
+        raise
+    except Exception as error:  # of many libraries; whatever it is, the text encoder is not here
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(
+            f"the text encoder or the tokenizer in {parts.root} cannot be read ({reason}); copy them again."
+        ) from error
 
 
 def load_open_model(
@@ -135,7 +175,9 @@ def load_open_model(
     """A published model, whole, to be sampled as its makers do; its autoencoder runs in float32."""
     parts = parts_of(place)
     if parts.vae is None:
-        raise UserError(f"{place} lacks its autoencoder; give the whole folder of the model, as it is on the hub.")
+        raise UserError(
+            f"{place} lacks its autoencoder; give the whole folder of the model, as it is on the hub."
+        )
     denoiser = load_denoiser(place, dtype=dtype, device=device)
     return OpenModel(
         vae=load_vae(parts.vae, dtype=torch.float32, device=device),
@@ -219,8 +261,10 @@ def _original_kind(parts: OpenPlace) -> str | None:
     return read_json(config).get("model_type") if config.exists() else None
 
 
-def _configured(family: Family, path: Path) -> DenoiserConfig:
+def _configured(family: Family, path: Path, names: Container[str]) -> DenoiserConfig:
     try:
-        return family.config(read_json(path), str(path))
+        return family.config(read_json(path), str(path), names)
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} does not describe a {family.name} model ({error}); copy it again.") from error
+        raise UserError(
+            f"{path} does not describe a {family.name} model ({error}); copy it again."
+        ) from error

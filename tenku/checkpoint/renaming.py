@@ -85,11 +85,19 @@ def fill(
     Where nothing has to be moved they are the file's own memory.
     """
     for name in module.state_dict():
-        parts = [piece.taken(weights) for piece in pieces[name]]
+        source = weights
+        if isinstance(weights, Weights) and not _usable_as_it_is(pieces[name], weights, dtype):
+            source = weights.private
+        parts = [piece.taken(source) for piece in pieces[name]]
         tensor = parts[0] if len(parts) == 1 else torch.cat(parts)
         owner, _, leaf = name.rpartition(".")
         made = nn.Parameter(tensor.to(device=device, dtype=dtype or tensor.dtype), requires_grad=False)
         setattr(module.get_submodule(owner), leaf, made)
+
+
+def _usable_as_it_is(parts: Sequence[Piece], weights: Weights, dtype: torch.dtype | None) -> bool:
+    first = parts[0]
+    return len(parts) == 1 and first.move is None and dtype in (None, weights.dtype(first.name))
 
 
 def _some(names: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ Sources: the transformers of Wan-Video/Wan2.1 and Wan2.2 (`wan/modules/model.py`
 (`transformer_wan.py`). VACE, which adds blocks of its own, is not among them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 from tenku.checkpoint.renaming import Move, Piece, as_layer, in_halves, without_first
@@ -13,6 +13,8 @@ from tenku.denoiser import DenoiserConfig
 from tenku.errors import UserError
 
 Layout: TypeAlias = Literal["original", "diffusers"]
+LAYOUTS: Final[tuple[Layout, ...]] = ("original", "diffusers")
+SIZES: Final = {1_536: "1.3B", 3_072: "5B", 5_120: "14B"}  # of published models, by hidden_size
 HEAD_SIZE: Final = 128  # of every published model
 _THETA: Final = 10_000.0
 _TEXT_SIZE: Final = 4_096  # umT5-XXL
@@ -35,7 +37,10 @@ _PICTURE_ENDS: Final = {
     "picture_in.norm_out": ("img_emb.proj.4", "condition_embedder.image_embedder.norm2"),
 }
 _ATTENTION: Final = {  # of ours: those that lie below each other in it
-    "attention.qkv": (("self_attn.q", "self_attn.k", "self_attn.v"), ("attn1.to_q", "attn1.to_k", "attn1.to_v")),
+    "attention.qkv": (
+        ("self_attn.q", "self_attn.k", "self_attn.v"),
+        ("attn1.to_q", "attn1.to_k", "attn1.to_v"),
+    ),
     "attention.out": (("self_attn.o",), ("attn1.to_out.0",)),
     "cross_attention.query": (("cross_attn.q",), ("attn2.to_q",)),
     "cross_attention.key_value": (("cross_attn.k", "cross_attn.v"), ("attn2.to_k", "attn2.to_v")),
@@ -71,9 +76,10 @@ def layout_of(weights: Mapping[str, object]) -> Layout | None:
     return "diffusers" if "condition_embedder.time_proj.weight" in weights else None
 
 
-def wan_config(values: Mapping[str, Any], where: str) -> DenoiserConfig:
-    """The configuration of a published one; a `UserError` about a field that is not known."""
-    return _from_original(values, where) if "dim" in values else _from_diffusers(values, where)
+def wan_config(values: Mapping[str, Any], where: str, names: Container[str]) -> DenoiserConfig:
+    """The configuration of a published one with tensors of these names; a `UserError` about an unknown
+    field."""
+    return _from_original(values, where, names) if "dim" in values else _from_diffusers(values, where)
 
 
 def wan_config_of(weights: Weights, layout: Layout) -> DenoiserConfig:
@@ -85,8 +91,8 @@ def wan_config_of(weights: Weights, layout: Layout) -> DenoiserConfig:
     depth = 1 + max(int(name.split(".")[1]) for name in weights if name.startswith("blocks."))
     if size % HEAD_SIZE:
         raise UserError(
-            f"{weights.files[0]} is {size} wide, which is no number of heads of {HEAD_SIZE}; give it in a folder "
-            "with its config.json."
+            f"{weights.files[0]} is {size} wide, which is no number of heads of {HEAD_SIZE}; give it in a "
+            "folder with its config.json."
         )
     first = _PICTURE_ENDS["picture_in.norm_in"][layout == "diffusers"] + ".weight"
     places = ("img_emb.emb_pos", "condition_embedder.image_embedder.pos_embed")[layout == "diffusers"]
@@ -140,6 +146,9 @@ def wan_pieces(config: DenoiserConfig, layout: Layout) -> dict[str, tuple[Piece,
 
 def _config(**values: Any) -> DenoiserConfig:
     """With all that Wan models have in common."""
+    for name, value in values.items():
+        if name != "patch_size" and not isinstance(value, int):
+            raise TypeError(f"{name} is {value!r}")
     return DenoiserConfig(
         **values,
         rope_theta=_THETA,
@@ -156,17 +165,33 @@ def _config(**values: Any) -> DenoiserConfig:
 
 
 _ORIGINAL_FIELDS: Final = frozenset(
-    "dim eps ffn_dim freq_dim in_dim model_type num_heads num_layers out_dim text_len text_dim patch_size "
-    "window_size qk_norm cross_attn_norm _class_name _diffusers_version".split()
+    (
+        *(
+            "dim",
+            "ffn_dim",
+            "freq_dim",
+            "in_dim",
+            "out_dim",
+            "text_dim",
+            "text_len",
+            "num_heads",
+            "num_layers",
+        ),
+        *("eps", "model_type", "patch_size", "window_size", "qk_norm", "cross_attn_norm"),
+        *("_class_name", "_diffusers_version"),
+    )
 )
 
 
-def _from_original(values: Mapping[str, Any], where: str) -> DenoiserConfig:
+def _from_original(values: Mapping[str, Any], where: str, names: Container[str]) -> DenoiserConfig:
     _check_fields(values, _ORIGINAL_FIELDS, where)
     kind = values.get("model_type", "t2v")
     if kind == "vace":
-        raise UserError(f"{where} is a VACE model, which tenku does not run yet; give a T2V, I2V or TI2V one.")
-    pictured = kind == "flf2v" or (kind == "i2v" and values.get("img_emb", True))
+        raise UserError(
+            f"{where} is a VACE model, which tenku does not run yet; give a T2V, I2V or TI2V one."
+        )
+    # Wan 2.1 and 2.2 both call theirs i2v; only 2.1 looks at tokens of a picture.
+    pictured = "img_emb.proj.0.weight" in names
     return _config(
         latent_channels=values["out_dim"],
         condition_channels=values["in_dim"] - values["out_dim"],
@@ -177,14 +202,17 @@ def _from_original(values: Mapping[str, Any], where: str) -> DenoiserConfig:
         mlp_width=values["ffn_dim"],
         patch_size=tuple(values.get("patch_size", (1, 2, 2))),
         picture_size=_PICTURE_SIZE if pictured else 0,
-        picture_places=2 * _PICTURE_TOKENS if kind == "flf2v" else 0,
+        picture_places=2 * _PICTURE_TOKENS if "img_emb.emb_pos" in names else 0,
     )
 
 
 _DIFFUSERS_FIELDS: Final = frozenset(
-    "patch_size num_attention_heads attention_head_dim in_channels out_channels text_dim freq_dim ffn_dim "
-    "num_layers cross_attn_norm qk_norm eps image_dim added_kv_proj_dim rope_max_seq_len pos_embed_seq_len "
-    "_class_name _diffusers_version _name_or_path".split()
+    (
+        *("num_attention_heads", "attention_head_dim", "in_channels", "out_channels", "text_dim", "freq_dim"),
+        *("ffn_dim", "num_layers", "patch_size", "cross_attn_norm", "qk_norm", "eps", "rope_max_seq_len"),
+        *("image_dim", "added_kv_proj_dim", "pos_embed_seq_len"),
+        *("_class_name", "_diffusers_version", "_name_or_path"),
+    )
 )
 
 
@@ -213,7 +241,9 @@ def _check_fields(values: Mapping[str, Any], known: frozenset[str], where: str) 
         )
     for name, fixed in (("freq_dim", 256), ("eps", 1e-6), ("cross_attn_norm", True)):
         if values.get(name, fixed) != fixed:
-            raise UserError(f"{where} says {name} {values[name]!r}; of Wan models tenku knows only {fixed!r}.")
+            raise UserError(
+                f"{where} says {name} {values[name]!r}; of Wan models tenku knows only {fixed!r}."
+            )
 
 
 def _layer(

@@ -1,8 +1,10 @@
 """Tensors of safetensors files, read when they are asked for; other formats are refused, never executed."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,8 +16,22 @@ from tenku.errors import UserError
 
 INDEX_ENDING = ".safetensors.index.json"
 _PICKLED = (".bin", ".ckpt", ".pkl", ".pt", ".pth")
+_PICKLE_STARTS = (b"PK", *(bytes((0x80, protocol)) for protocol in range(2, 6)))  # zipped, or bare
 _WRAPPINGS = ("model.diffusion_model.", "diffusion_model.")  # that some tools put before every name
-_BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I16": 2}
+_TYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
 
 
 class Weights(Mapping[str, Tensor]):
@@ -28,7 +44,7 @@ class Weights(Mapping[str, Tensor]):
         self._stack = ExitStack()
         for path in files:
             reader = self._stack.enter_context(_opened(path))
-            for name in reader.keys():  # noqa: SIM118: a reader is no dictionary
+            for name in reader.keys():  # noqa: SIM118 (a reader is no dictionary)
                 if name in self._open:
                     raise UserError(f"{path} repeats the tensor {name!r} of another file; give one of them.")
                 self._open[name] = reader
@@ -52,16 +68,70 @@ class Weights(Mapping[str, Tensor]):
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and self.wrapping + name in self._open
 
+    @property
+    def private(self) -> Mapping[str, Tensor]:
+        """The same tensors, each in memory of its own: of those that are moved or converted nothing stays
+        mapped."""
+        return _Private(self)
+
+    def dtype(self, name: str) -> torch.dtype:
+        """Type of a tensor."""
+        return self._places[self.wrapping + name][0]
+
+    def read(self, name: str) -> Tensor:
+        """A tensor, copied from its file."""
+        dtype, shape, path, offset = self._places[self.wrapping + name]
+        made = torch.empty(shape, dtype=dtype)
+        with path.open("rb") as file:
+            file.seek(offset)
+            file.readinto(made.flatten().view(torch.uint8).numpy().data)
+        return made
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[torch.dtype, list[int], Path, int]]:
+        """Type, shape, file and first byte of every tensor, from the headers of the files."""
+        places = {}
+        for path in self.files:
+            with path.open("rb") as file:
+                length = int.from_bytes(file.read(8), "little")
+                header = json.loads(file.read(length))
+            for name, facts in header.items():
+                if name != "__metadata__":
+                    start = 8 + length + facts["data_offsets"][0]
+                    places[name] = _TYPES[facts["dtype"]], facts["shape"], path, start
+        return places
+
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a tensor."""
         return tuple(self._slice(name).get_shape())
 
+    def metadata(self) -> dict[str, str]:
+        """What the files say of themselves."""
+        said: dict[str, str] = {}
+        for reader in {id(reader): reader for reader in self._open.values()}.values():
+            said |= reader.metadata() or {}
+        return said
+
     def num_bytes(self) -> int:
         """Bytes of all tensors together."""
-        return sum(torch.Size(self.shape(n)).numel() * _BYTES.get(self._slice(n).get_dtype(), 1) for n in self)
+        return sum(math.prod(shape) * dtype.itemsize for dtype, shape, _, _ in self._places.values())
 
     def _slice(self, name: str) -> Any:
         return self._open[self.wrapping + name].get_slice(self.wrapping + name)
+
+
+class _Private(Mapping[str, Tensor]):
+    def __init__(self, weights: Weights) -> None:
+        self._weights = weights
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._weights.read(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._weights)
+
+    def __len__(self) -> int:
+        return len(self._weights)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -121,7 +191,7 @@ def _opened(path: Path) -> Any:
     except (OSError, SafetensorError) as error:
         with path.open("rb") as file:
             start = file.read(2)
-        if start in (b"PK", b"\x80\x02"):  # a zip or a bare pickle, whatever it is called
+        if start in _PICKLE_STARTS:  # whatever it is called
             _refuse_pickle(path)
         raise UserError(f"{path} is no whole safetensors file ({error}); download it again.") from error
 

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 NormKind: TypeAlias = Literal["rms", "layer"]
-Rotary: TypeAlias = tuple[Tensor, Tensor]  # cosine and sine (n, head_size / 2)
+Rotary: TypeAlias = tuple[Tensor, Tensor]  # cosine and sine (n, half a head), or (n, heads, half a head)
+RotarySpans: TypeAlias = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
 Attend: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]  # query, key, value (b h n d)
 KeyValue: TypeAlias = tuple[Tensor, Tensor]  # of texts or pictures (b heads m d), ready to be looked at
 NORM_EPS = 1e-6
@@ -62,8 +63,30 @@ def rotary_table(
     return angle.cos().float(), angle.sin().float()
 
 
+def joint_rotary_table(
+    grid: tuple[int, int, int], num_heads: int, head_size: int, theta: float, spans: RotarySpans
+) -> tuple[Tensor, Tensor]:
+    """Cosine and sine (n, heads, head_size / 2) where frequencies go on from head to head, as in LTX-Video.
+
+    Positions lie between −1 and 1: on each axis (t, h, w) `spans` has the length of a token and that of the
+    whole. Every frequency is given to all three axes before the next. Angles are worked out as the reference
+    does, in float32.
+    """
+    size = num_heads * head_size
+    frequencies = theta ** torch.linspace(0, 1, size // 6) * (math.pi / 2)
+    axes = torch.meshgrid(*(torch.arange(length, dtype=torch.float32) for length in grid), indexing="ij")
+    pairs = zip(axes, spans, strict=True)
+    places = [axis.flatten() * token / whole * 2 - 1 for axis, (token, whole) in pairs]
+    angle = (frequencies[:, None] * torch.stack(places, -1)[:, None]).flatten(1)
+    angle = functional.pad(angle, (size // 2 - angle.shape[1], 0))  # what is left over is not rotated
+    angle = rearrange(angle, "n (h d) -> n h d", h=num_heads)
+    return angle.cos(), angle.sin()
+
+
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotate the pairs (i, i + half) of (b heads n d)."""
+    """Rotate the pairs (i, i + half) of (b heads n d) by a table (n, half), or (n, heads, half)."""
+    if cos.ndim == 3:
+        cos, sin = cos.transpose(0, 1), sin.transpose(0, 1)
     first, second = x.chunk(2, -1)
     return torch.cat([first * cos - second * sin, first * sin + second * cos], -1)
 
@@ -143,13 +166,22 @@ class SelfAttention(nn.Module):
     Queries and keys are normalised in each head by itself, or over all heads together.
     """
 
-    def __init__(self, size: int, num_heads: int, *, bias: bool = False, joint_norm: bool = False) -> None:
+    def __init__(
+        self,
+        size: int,
+        num_heads: int,
+        *,
+        bias: bool = False,
+        joint_norm: bool = False,
+        norm_eps: float = NORM_EPS,
+    ) -> None:
         super().__init__()
         self.num_heads = num_heads
+        norm_size = size if joint_norm else size // num_heads
         self.qkv = nn.Linear(size, 3 * size, bias=bias)
         self.out = nn.Linear(size, size, bias=bias)
-        self.query_norm = RMSNorm(size if joint_norm else size // num_heads)
-        self.key_norm = RMSNorm(size if joint_norm else size // num_heads)
+        self.query_norm = RMSNorm(norm_size, norm_eps)
+        self.key_norm = RMSNorm(norm_size, norm_eps)
         self.attend: Attend = functional.scaled_dot_product_attention
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -176,6 +208,7 @@ class CrossAttention(nn.Module):
         *,
         bias: bool = False,
         joint_norm: bool = False,
+        norm_eps: float = NORM_EPS,
         picture_size: int = 0,
     ) -> None:
         super().__init__()
@@ -184,11 +217,11 @@ class CrossAttention(nn.Module):
         self.query = nn.Linear(size, size, bias=bias)
         self.key_value = nn.Linear(text_size, 2 * size, bias=bias)
         self.out = nn.Linear(size, size, bias=bias)
-        self.query_norm = RMSNorm(norm_size)
-        self.key_norm = RMSNorm(norm_size)
+        self.query_norm = RMSNorm(norm_size, norm_eps)
+        self.key_norm = RMSNorm(norm_size, norm_eps)
         if picture_size:
             self.picture_key_value = nn.Linear(picture_size, 2 * size, bias=bias)
-            self.picture_key_norm = RMSNorm(norm_size)
+            self.picture_key_norm = RMSNorm(norm_size, norm_eps)
         nn.init.zeros_(self.out.weight)
 
     def read(self, text: Tensor) -> KeyValue:
@@ -245,7 +278,7 @@ def _normed_in_cache(x: Tensor, norm: RMSNorm, num_heads: int, rotary: Rotary | 
         if rotary is None:
             done[:, now] = heads
             continue
-        cos, sin = (table[now, None] for table in rotary)
+        cos, sin = (table[now] if table.ndim == 3 else table[now, None] for table in rotary)
         first, second = heads.chunk(2, -1)
         to_first, to_second = done[:, now].chunk(2, -1)
         to_first.copy_((first * cos).addcmul_(second, sin, value=-1))

@@ -162,8 +162,8 @@ def share_tokens(
         config = expert.config
         if config.token_shift or config.refiner_depth or config.tracks is not None:
             raise UserError(
-                "this denoiser looks at neighbours outside attention, so its tokens cannot be shared out; run "
-                "it on one device."
+                "this denoiser looks at neighbours outside attention, so its tokens cannot be shared out; "
+                "run it on one device."
             )
         if method == "ulysses" and config.num_heads % mesh.size():
             raise UserError(

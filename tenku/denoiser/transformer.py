@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from tenku.denoiser.drafting import Draft, Drafter
 from tenku.denoiser.layers import (
+    NORM_EPS,
     CrossAttention,
     GatedMLP,
     KeyValue,
@@ -27,8 +28,10 @@ from tenku.denoiser.layers import (
     PlainMLP,
     RMSNorm,
     Rotary,
+    RotarySpans,
     SelfAttention,
     fold,
+    joint_rotary_table,
     modulated,
     rotary_table,
     time_features,
@@ -55,11 +58,13 @@ class DenoiserConfig:
     of `refiner_width` channels, and so many convolutional blocks follow.
 
     What follows in the list is otherwise in open models. `mlp_width`, if it is not 0, stands for `mlp_ratio`.
-    Queries and keys are normalised in each head, or over all heads together (`joint_norm`). The time
-    embedding has one layer or two; text goes through an MLP first (`text_mlp`); the last norm is modulated
-    through a layer of its own or by a table (`final_table`). `condition_channels` come in beside the latents,
-    and the tokens of a picture, of `picture_size`, beside those of the text; a first and a last picture
-    together are told apart by `picture_places`.
+    There may be no norm before the text is looked at, and another kind of norm at the end than in the blocks.
+    Queries and keys are normalised in each head, or over all heads together (`joint_norm`). Rotary positions
+    are counted over all heads together if it is said how far they span. The time embedding has one layer or
+    two; text goes through an MLP first (`text_mlp`); the last norm is modulated through a layer of its own or
+    by a table (`final_table`). `condition_channels` come in beside the latents, and the tokens of a picture,
+    of `picture_size`, beside those of the text; a first and a last picture together are told apart by
+    `picture_places`.
     """
 
     latent_channels: int = 16
@@ -81,8 +86,12 @@ class DenoiserConfig:
     mlp: Literal["gated", "plain"] = "gated"
     bias: bool = False
     norm: NormKind = "rms"
+    final_norm: NormKind | None = None
+    cross_norm: bool = True
     joint_norm: bool = False
+    head_norm_eps: float = NORM_EPS
     centred: bool = True
+    rope_spans: RotarySpans | None = None
     token_shift: bool = True
     time_layers: Literal[1, 2] = 1
     text_mlp: bool = False
@@ -134,6 +143,12 @@ class ReadText:
     picture_keys: tuple[KeyValue, ...] = ()
 
 
+def _rotary_of(config: DenoiserConfig, grid: tuple[int, int, int]) -> Rotary:
+    if config.rope_spans is None:
+        return rotary_table(grid, config.head_size, config.rope_theta, centred=config.centred)
+    return joint_rotary_table(grid, config.num_heads, config.head_size, config.rope_theta, config.rope_spans)
+
+
 def _norm(size: int, kind: NormKind) -> RMSNorm | LayerNorm:
     return RMSNorm(size) if kind == "rms" else LayerNorm(size)
 
@@ -143,18 +158,21 @@ class Block(nn.Module):
 
     def __init__(self, config: DenoiserConfig) -> None:
         super().__init__()
-        size, heads, bias, joint = config.hidden_size, config.num_heads, config.bias, config.joint_norm
+        size, heads, bias = config.hidden_size, config.num_heads, config.bias
         text_size = size if config.text_mlp else config.text_size
         self.norm = config.norm
         self.modulation = nn.Parameter(torch.zeros(6, size))
-        self.attention = SelfAttention(size, heads, bias=bias, joint_norm=joint)
-        self.cross_norm = _norm(size, config.norm)
+        self.attention = SelfAttention(
+            size, heads, bias=bias, joint_norm=config.joint_norm, norm_eps=config.head_norm_eps
+        )
+        self.cross_norm = _norm(size, config.norm) if config.cross_norm else nn.Identity()
         self.cross_attention = CrossAttention(
             size,
             text_size,
             heads,
             bias=bias,
-            joint_norm=joint,
+            joint_norm=config.joint_norm,
+            norm_eps=config.head_norm_eps,
             picture_size=size if config.picture_size else 0,
         )
         self.shift = nn.Linear(size, size, bias=False) if config.token_shift else None
@@ -236,9 +254,7 @@ class Denoiser(nn.Module):
         """The rotary table of a grid on the device of `like`, made once a grid."""
         if grid not in self._rotary:
             with torch.inference_mode(False):  # one made while generating serves training too
-                self._rotary[grid] = rotary_table(
-                    grid, self.config.head_size, self.config.rope_theta, centred=self.config.centred
-                )
+                self._rotary[grid] = _rotary_of(self.config, grid)
         cos, sin = self._rotary[grid]
         return cos.to(like.device), sin.to(like.device)
 
@@ -331,7 +347,7 @@ class Denoiser(nn.Module):
         shown = read.picture_keys or (None,) * len(self.each_block)
         for block, keys, picture in zip(self.each_block, read.keys, shown, strict=True):
             x = block(x, modulation, rotary, keys, read.mask, picture)
-        x = self.patch_out(modulated(x, shift, scale, self.config.norm))
+        x = self.patch_out(modulated(x, shift, scale, self.config.final_norm or self.config.norm))
         if self.shares is not None:
             x = self.shares.joined(x, grid)
         x = unfold(x, self.config.patch_size)
