@@ -12,6 +12,7 @@ from tenku.denoiser import Draft
 from tenku.pipeline.making import PAINTED_AGAIN, Making
 from tenku.sampling import (
     Guidance,
+    Reusing,
     Solver,
     euler,
     euler_sigmas,
@@ -58,8 +59,9 @@ def paint(making: Making, window: Window, tracks: Tensor | None) -> Tensor:
         beside, free = None, canvas
         if number := denoiser.config.condition_channels:
             beside, free = known_in_channels(canvas, making.model.vae, number), _told_beside(canvas)
+        velocity = guided(denoiser, text.positive, text.negative, guidance, places, beside)
         latents = solve(
-            guided(denoiser, text.positive, text.negative, guidance, places, beside),
+            Reusing(velocity, request.reuse_tolerance) if request.reuse_tolerance else velocity,
             free,
             noise,
             levels(steps, defaults.shift),

@@ -25,7 +25,8 @@ MAX_SEED: Final = 2**63 - 1
 class GenerationRequest:
     """Everything that decides what is generated; the same request gives the same frames.
 
-    One frame is a picture. `None` leaves a choice to the model.
+    One frame is a picture. `None` leaves a choice to the model. With a `reuse_tolerance` steps are left out
+    in which the video is expected to change by a smaller share than that.
     """
 
     prompt: str
@@ -36,6 +37,7 @@ class GenerationRequest:
     fps: float = 16.0
     num_inference_steps: int | None = None
     guidance_scale: float | None = None
+    reuse_tolerance: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -53,6 +55,11 @@ class GenerationRequest:
             raise UserError(
                 f"a guidance scale of {self.guidance_scale:g} makes no video; "
                 f"choose between 0 and {MAX_GUIDANCE_SCALE:g} (1 is no guidance)."
+            )
+        if not 0 <= self.reuse_tolerance <= 1:
+            raise UserError(
+                f"a tolerance of {self.reuse_tolerance:g} cannot be kept to; choose from 0 (every step is "
+                "taken) to 1, for example 0.05."
             )
         if not 0 <= self.seed <= MAX_SEED:
             raise UserError(f"seed {self.seed} is out of range; choose a whole number from 0 to {MAX_SEED}.")
