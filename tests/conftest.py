@@ -1,14 +1,26 @@
 """Small networks with weights that do something: fresh ones are linear, or predict nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import nn
 
     from tenku.checkpoint import Model
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keys and state of tests stay out of the user's data directory, and the user's settings out of tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TENKU_HOME", str(tmp_path_factory.mktemp("home")))
+        for name in ("TENKU_CERTIFICATE", "TENKU_CERTIFICATE_KEY", "TENKU_TRUST"):
+            patch.delenv(name, raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -90,3 +102,19 @@ def planless_model(tiny_model: "Model") -> "Model":
     denoiser.load_state_dict(tiny_model.denoiser.state_dict(), strict=False)
     denoiser.eval().requires_grad_(False)
     return replace(tiny_model, planner=None, denoiser=denoiser)
+
+
+@pytest.fixture(scope="session")
+def published_model(tmp_path_factory: pytest.TempPathFactory) -> "Callable[[str], Path]":
+    """The folder, in diffusers' layout, of a small likeness of a published model; each is written once."""
+    from functools import cache
+
+    from tenku.evaluation.random_models import published, write_random_model
+
+    @cache
+    def folder(name: str) -> "Path":
+        place = tmp_path_factory.mktemp(name)
+        write_random_model(published(name).small(), place)
+        return place
+
+    return folder

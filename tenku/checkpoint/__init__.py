@@ -11,6 +11,7 @@ from tenku.checkpoint.folder import (
     load_model,
     save_model,
 )
+from tenku.checkpoint.lora import MAX_LORA_WEIGHT, Lora, applied, check_loras, merge_loras
 from tenku.checkpoint.open_weights import (
     OpenModel,
     load_denoiser,
@@ -20,14 +21,21 @@ from tenku.checkpoint.open_weights import (
     sampling_of,
 )
 from tenku.checkpoint.places import is_open
+from tenku.checkpoint.staging import Staging, find_networks, open_on_demand
 
 __all__ = [
     "EMBEDDED",
+    "MAX_LORA_WEIGHT",
     "RUN_MODEL",
+    "Lora",
     "Model",
     "OneLevel",
     "OpenModel",
     "SamplingDefaults",
+    "Staging",
+    "applied",
+    "check_loras",
+    "find_networks",
     "is_model",
     "is_open",
     "keep_freed_memory",
@@ -37,6 +45,8 @@ __all__ = [
     "load_open_model",
     "load_text_encoder",
     "load_vae",
+    "merge_loras",
+    "open_on_demand",
     "sampling_of",
     "save_model",
 ]

@@ -2,8 +2,10 @@
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from pathlib import Path
+from typing import Final, Literal
 
 from tenku.errors import UserError
 from tenku.timeline.request import MAX_SIDE
@@ -20,12 +22,53 @@ def parse_size(size: str) -> tuple[int, int]:
 
 
 def check_model(model: str) -> None:
-    """Refuse a model that cannot be one: neither `embedded` nor something on this disk, nor a name on the hub."""
+    """Refuse a model that cannot be one: neither `embedded` nor something on this disk, nor a name on the
+    hub."""
     if model != EMBEDDED and not os.path.exists(model) and not re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", model):
         raise UserError(
-            f"there is no model {model!r}; give {EMBEDDED!r}, the folder of a model made by `tenku train`, or open "
-            "weights: a folder, a .safetensors file, or a name on the hub."
+            f"there is no model {model!r}; give {EMBEDDED!r}, the folder of a model made by `tenku train`, "
+            "or open weights: a folder, a .safetensors file, or a name on the hub."
         )
+
+
+@dataclass(frozen=True, slots=True)
+class LoraArgument:
+    """A LoRA file, how much of it is wanted, and by which of two experts if not by both."""
+
+    path: Path
+    weight: float
+    expert: Literal["high", "low"] | None
+
+
+def parse_loras(given: Sequence[str], model: str) -> list[LoraArgument]:
+    """LoRA files from texts like style.safetensors, style.safetensors:0.8 or high=style.safetensors:0.8."""
+    if given and model == EMBEDDED:
+        raise UserError(
+            "--lora changes open weights, which the embedded model is not; name some with --model, "
+            "or leave it out."
+        )
+    return [_parse_lora(each) for each in given]
+
+
+def _parse_lora(given: str) -> LoraArgument:
+    """What is there under a whole name is meant, whatever signs are in it."""
+    expert: Literal["high", "low"] | None = None
+    rest = given
+    if not os.path.exists(given) and (match := re.fullmatch("(high|low)=(.*)", given)):
+        expert, rest = "high" if match[1] == "high" else "low", match[2]
+    path, weight = rest, "1"
+    if not os.path.exists(rest) and ":" in rest:
+        path, _, weight = rest.rpartition(":")
+    try:
+        amount = float(weight)
+    except ValueError as error:
+        raise UserError(
+            f"--lora {given!r} has no number behind its colon; write for example "
+            "--lora style.safetensors:0.8."
+        ) from error
+    if not os.path.exists(path):
+        raise UserError(f"there is no LoRA {path!r}; give a .safetensors file, or a folder with one.")
+    return LoraArgument(Path(path), amount, expert)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

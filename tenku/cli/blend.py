@@ -9,9 +9,11 @@ from tenku.cli.making import (
     ClipArgument,
     JsonOption,
     KeepOption,
+    LoraOption,
     ModelOption,
     OutputOption,
     SeedOption,
+    UnmarkedOption,
     make_from,
 )
 
@@ -24,6 +26,8 @@ def blend(
     seed: SeedOption = 0,
     keep: KeepOption = None,
     model: ModelOption = EMBEDDED,
+    lora: LoraOption = None,
+    unmarked: UnmarkedOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Let one clip turn into another while both go on."""
@@ -37,5 +41,7 @@ def blend(
         seed=seed,
         keep=keep,
         model=model,
+        lora=lora,
+        unmarked=unmarked,
         as_json=as_json,
     )

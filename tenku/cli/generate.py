@@ -15,10 +15,12 @@ from tenku.cli.making import (
     GuidanceOption,
     JsonOption,
     KeepOption,
+    LoraOption,
     ModelOption,
     NegativeOption,
     SeedOption,
     StepsOption,
+    UnmarkedOption,
     check_clip,
     load_pipeline,
     read_clips,
@@ -55,10 +57,15 @@ def generate(
     seed: SeedOption = 0,
     steps: StepsOption = None,
     guidance_scale: GuidanceOption = None,
+    reuse: Annotated[
+        float, typer.Option(help="Leave out steps that change the video by less than this share.")
+    ] = 0.0,
     negative_prompt: NegativeOption = "",
     count: Annotated[int, typer.Option(help="How many videos, with seeds counting up.")] = 1,
     keep: KeepOption = None,
     model: ModelOption = EMBEDDED,
+    lora: LoraOption = None,
+    unmarked: UnmarkedOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Turn a sentence into a video."""
@@ -82,24 +89,25 @@ def generate(
         fps=fps,
         num_inference_steps=steps,
         guidance_scale=guidance_scale,
+        reuse_tolerance=reuse,
         seed=seed,
     )
     requests = _requests(request, count)
     if keep is not None and count > 1:
         raise UserError("--keep keeps one generation; leave out --count, or make them one by one.")
     destinations = [
-        Destination(_place(output, each, index, count), keep, model, as_json)
+        Destination(_place(output, each, index, count), keep, model, unmarked, as_json)
         for index, each in enumerate(requests, start=1)
     ]
     pictures = [path for path in (image, last) if path is not None]
     for path in pictures:
         check_clip(path)
-    pipeline, loading = load_pipeline(model)
+    pipeline, loading = load_pipeline(model, lora)
     footage = read_clips(pipeline, pictures, (height, width) if size is not None else None, fps)
     for index, (each, destination) in enumerate(zip(requests, destinations, strict=True)):
         before = {"load": loading} if index == 0 else {}
         asked = each if not footage else _from_pictures(each, footage)
-        write(pipeline, asked, destination, before, quiet=index > 0)
+        write(pipeline, asked, destination, before, made_from=pictures, quiet=index > 0)
 
 
 def _from_pictures(request: GenerationRequest, footage: "Sequence[Footage]") -> "Task":

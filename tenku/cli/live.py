@@ -17,13 +17,22 @@ import typer
 
 from tenku.cli.arguments import EMBEDDED, check_model, parse_size
 from tenku.cli.display import tell
-from tenku.cli.making import ModelOption, SeedOption, load_pipeline
+from tenku.cli.making import (
+    LoraOption,
+    ModelOption,
+    SeedOption,
+    UnmarkedOption,
+    load_pipeline,
+    origin_of,
+    taking_frames,
+)
 from tenku.cli.places import check_output_file
 from tenku.errors import UserError
 from tenku.timeline.request import MAX_SECONDS, GenerationRequest, frames_in
 
 if TYPE_CHECKING:
     from tenku.media import Frame
+    from tenku.provenance import Origin
 
 _FPS = 16.0
 _AHEAD = 24  # frames made before they are shown: what is typed is seen after at most this and one part more
@@ -40,6 +49,8 @@ def live(
     size: Annotated[str, typer.Option(metavar="WxH", help="Width and height in pixels.")] = "128x128",
     seed: SeedOption = 0,
     model: ModelOption = EMBEDDED,
+    lora: LoraOption = None,
+    unmarked: UnmarkedOption = False,
 ) -> None:
     """Show video that never ends, and follow every sentence that is typed under it.
 
@@ -57,14 +68,14 @@ def live(
         raise UserError("there is no terminal to show video in; write it to a file with -o.")
     if output is not None:
         check_output_file(output)
-    pipeline, _ = load_pipeline(model)
+    pipeline, _ = load_pipeline(model, lora)
     unknown, _ = pipeline.not_read(prompt)
     if unknown:
         tell(f"the {model} model does not know {', '.join(map(repr, unknown))}.")
     script = _Script(prompt, None if shown else sys.stdin, seconds is None)
     with ExitStack() as stack:
         frames = pipeline.live(request, script.next_prompt)
-        append = _recorder(stack, output)
+        append = _recorder(stack, output, None if unmarked else origin_of(model, request))
         if shown:
             _show(stack.enter_context(_screen()), frames, script, append)
         else:
@@ -117,12 +128,10 @@ class _Script:
             self.typed += character
 
 
-def _recorder(stack: ExitStack, output: Path | None) -> "Callable[[Frame], None]":
-    if output is None:
-        return lambda frame: None
-    from tenku.media import VideoWriter
-
-    return stack.enter_context(VideoWriter(output, fps=_FPS)).append
+def _recorder(stack: ExitStack, output: Path | None, origin: "Origin | None") -> "Callable[[Frame], None]":
+    return (
+        (lambda frame: None) if output is None else stack.enter_context(taking_frames(output, _FPS, origin))
+    )
 
 
 @contextmanager

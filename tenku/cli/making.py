@@ -4,22 +4,24 @@ import inspect
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from tenku.cli.arguments import EMBEDDED, check_model
+from tenku.cli.arguments import EMBEDDED, LoraArgument, check_model, parse_loras
 from tenku.cli.display import show_stages, spinner, tell
 from tenku.cli.places import check_output_file, free_name
 from tenku.errors import UserError
 from tenku.timeline.request import KEPT_SUFFIX, GenerationRequest, check_kept_name
 
 if TYPE_CHECKING:
+    from tenku.media import Frame
     from tenku.pipeline import VideoPipeline
+    from tenku.provenance import Origin
     from tenku.timeline import Footage, Task
     from tenku.timeline.tasks import Sampling
 
@@ -44,6 +46,17 @@ GuidanceOption: TypeAlias = Annotated[
 ]
 NegativeOption: TypeAlias = Annotated[str, typer.Option(help="What should not be seen.")]
 ModelOption: TypeAlias = Annotated[str, typer.Option(help="'embedded', or the folder of a trained model.")]
+LoraOption: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--lora",
+        metavar="FILE[:WEIGHT]",
+        help="Mix a LoRA into open weights; again for more, high=FILE or low=FILE for one of two experts.",
+    ),
+]
+UnmarkedOption: TypeAlias = Annotated[
+    bool, typer.Option("--unmarked", help="Leave out the watermark and the signed credentials.")
+]
 JsonOption: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print one line of JSON for each output.")
 ]
@@ -54,11 +67,13 @@ Plan: TypeAlias = "tuple[Sequence[Path], Callable[[Sequence[Footage], Sampling],
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a video goes, the .tenku file that is kept of it, and how it is told of."""
+    """Where a video goes, the .tenku file that is kept of it, whether it is marked and signed, and how it is
+    told of."""
 
     output: Path
     keep: Path | None
     model: str
+    unmarked: bool
     as_json: bool
 
     def __post_init__(self) -> None:
@@ -109,14 +124,16 @@ def make_from(
     negative_prompt: NegativeOption = "",
     keep: KeepOption = None,
     model: ModelOption = EMBEDDED,
+    lora: LoraOption = None,
+    unmarked: UnmarkedOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Read clips, build a task of them, and write what it makes."""
     for clip in clips:
         check_clip(clip)
     place = free_name(Path(f"{clips[0].stem}-{name}.mp4")) if output is None else output
-    destination = Destination(place, keep, model, as_json)
-    pipeline, loading = load_pipeline(model)
+    destination = Destination(place, keep, model, unmarked, as_json)
+    pipeline, loading = load_pipeline(model, lora)
     start = time.perf_counter()
     footage = read_clips(pipeline, clips)
     task = build(
@@ -129,17 +146,30 @@ def make_from(
         },
     )
     before = {"load": loading, "read": time.perf_counter() - start}
-    write(pipeline, task, destination, before)
+    edit = name if len(clips) == 1 else ""
+    write(pipeline, task, destination, before, made_from=clips, edit=edit)
 
 
-def load_pipeline(model: str) -> "tuple[VideoPipeline, float]":
-    """The pipeline of a model, and the seconds that it took to load."""
+def load_pipeline(model: str, lora: Sequence[str] | None = None) -> "tuple[VideoPipeline, float]":
+    """The pipeline of a model with LoRAs in it, and the seconds that it took to load."""
+    loras = parse_loras(lora or (), model)
     start = time.perf_counter()
     with spinner("loading the model"):
         from tenku.pipeline import VideoPipeline
 
-        pipeline = VideoPipeline.from_pretrained(model)
+        pipeline = _with_loras(model, loras) if loras else VideoPipeline.from_pretrained(model)
     return pipeline, time.perf_counter() - start
+
+
+def _with_loras(model: str, loras: Sequence[LoraArgument]) -> "VideoPipeline":
+    from tenku.checkpoint import Lora, check_loras, merge_loras
+    from tenku.pipeline import VideoPipeline
+
+    mixed = [Lora(path=each.path, weight=each.weight, expert=each.expert) for each in loras]
+    check_loras(model, mixed)  # before minutes are spent
+    pipeline = VideoPipeline.from_pretrained(model)
+    merge_loras(pipeline.model.denoiser, mixed)  # never taken out again: the weights of before are let go
+    return pipeline
 
 
 def check_clip(path: Path) -> None:
@@ -178,10 +208,14 @@ def write(
     destination: Destination,
     before: dict[str, float],
     *,
+    made_from: Sequence[Path] = (),
+    edit: str = "",
     quiet: bool = False,
 ) -> None:
-    """Make what is asked for and write it frame by frame; tell where it is and how long everything took."""
-    from tenku.media import PICTURE_SUFFIXES, VideoWriter, write_picture
+    """Make what is asked for and write it frame by frame; tell where it is and how long everything took.
+
+    The credentials name the clips and pictures it is made from, and what was done if it is an edit of one.
+    """
     from tenku.timeline import Footage, Kept, save_kept
     from tenku.timeline.kept import fingerprint
 
@@ -192,17 +226,14 @@ def write(
     seconds: dict[str, float] = {}
     writing, num_frames = 0.0, 0
     parts: list[Footage] = []
+    origin = None if destination.unmarked else origin_of(destination.model, request, made_from, edit)
     on_part = parts.append if destination.keep is not None else None
-    is_picture = destination.output.suffix.lower() in PICTURE_SUFFIXES
     with ExitStack() as stack:
         on_progress = stack.enter_context(show_stages())
-        writer = None if is_picture else stack.enter_context(VideoWriter(destination.output, fps=request.fps))
+        append = stack.enter_context(taking_frames(destination.output, request.fps, origin))
         for frame in pipeline.stream(asked, on_progress, seconds, on_part=on_part):
             start = time.perf_counter()
-            if writer is None:
-                write_picture(destination.output, frame)
-            else:
-                writer.append(frame)
+            append(frame)
             writing, num_frames = writing + time.perf_counter() - start, num_frames + 1
         start = time.perf_counter()
     if destination.keep is not None:
@@ -213,6 +244,42 @@ def write(
         print(_json_line(request, destination, num_frames, ignored, num_unread, stages))
     else:
         print(_line(request, destination, num_frames, stages))
+
+
+@contextmanager
+def taking_frames(output: Path, fps: float, origin: "Origin | None") -> "Iterator[Callable[[Frame], None]]":
+    """Yield what takes the frames of a video, or the one of a picture; without an origin the file is neither
+    marked nor signed. A video appears when the block succeeds."""
+    from tenku.media import PICTURE_SUFFIXES, VideoWriter, write_picture
+    from tenku.provenance import signed_video, write_signed_picture
+
+    is_picture = output.suffix.lower() in PICTURE_SUFFIXES
+    match origin:
+        case None if is_picture:
+            yield lambda frame: write_picture(output, frame)
+        case None:
+            with VideoWriter(output, fps=fps) as writer:
+                yield writer.append
+        case _ if is_picture:
+            yield lambda frame: write_signed_picture(output, frame, origin=origin)
+        case _:
+            with signed_video(output, fps=fps, origin=origin) as append:
+                yield append
+
+
+def origin_of(
+    model: str, request: GenerationRequest, made_from: Sequence[Path] = (), edit: str = ""
+) -> "Origin":
+    """What the credentials of a file say of it."""
+    from tenku.provenance import Origin, Parent
+
+    return Origin(
+        model=Path(model).name,  # where it lies on this disk is nobody's business
+        seed=request.seed,
+        prompt=request.prompt,
+        edit=edit,
+        parents=[Parent.file(path) for path in dict.fromkeys(made_from)],
+    )
 
 
 def _tell_of_words(model: str, ignored: Sequence[str], num_unread: int) -> None:

@@ -15,10 +15,12 @@ from tenku.cli.making import (
     GuidanceOption,
     JsonOption,
     KeepOption,
+    LoraOption,
     ModelOption,
     NegativeOption,
     SeedOption,
     StepsOption,
+    UnmarkedOption,
     check_clip,
     load_pipeline,
     read_clips,
@@ -67,6 +69,8 @@ def storyboard(
     negative_prompt: NegativeOption = "",
     keep: KeepOption = None,
     model: ModelOption = EMBEDDED,
+    lora: LoraOption = None,
+    unmarked: UnmarkedOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make a video of several shots: prompts, pictures and clips at their times, with cuts or dissolves."""
@@ -75,8 +79,8 @@ def storyboard(
         if shot.opening is not None:
             check_clip(shot.opening)
     place = free_name(Path(f"{board.stem}.mp4")) if output is None else output
-    destination = Destination(place, keep, model, as_json)
-    pipeline, loading = load_pipeline(model)
+    destination = Destination(place, keep, model, unmarked, as_json)
+    pipeline, loading = load_pipeline(model, lora)
     from tenku.timeline import storyboard as lay_out
     from tenku.timeline import storyboard_request
 
@@ -91,7 +95,9 @@ def storyboard(
         guidance_scale=guidance_scale,
         negative_prompt=negative_prompt,
     )
-    write(pipeline, lay_out(scenes, request, pipeline.lay_out(request)), destination, {"load": loading})
+    task = lay_out(scenes, request, pipeline.lay_out(request))
+    openings = [shot.opening for shot in plan.shots if shot.opening is not None]
+    write(pipeline, task, destination, {"load": loading}, made_from=openings)
 
 
 def _scenes(pipeline: "VideoPipeline", plan: _Board) -> "tuple[list[Scene], tuple[int, int]]":

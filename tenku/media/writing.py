@@ -1,8 +1,8 @@
 """Video and picture files, written so that they play everywhere."""
 
 import io
-from collections.abc import Iterable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +18,9 @@ from tenku.media.video import Frame, Video, check_fps
 
 VIDEO_SUFFIXES: Final = (".mp4",)
 PICTURE_SUFFIXES: Final = (".png", ".jpg", ".jpeg")
+
+# What is done to a file once all is in it and before it appears under its name.
+Finish: TypeAlias = Callable[[Path], None]
 
 # yuv420p plays everywhere; yuv444p keeps colour edges sharp and is for data that we read again.
 PixelFormat: TypeAlias = Literal["yuv420p", "yuv444p"]
@@ -49,17 +52,20 @@ class VideoWriter:
         fps: float,
         crf: int = _DEFAULT_CRF,
         pixel_format: PixelFormat = "yuv420p",
+        finish: Finish | None = None,
     ) -> None:
         check_fps(fps)
         if Path(path).suffix.lower() not in VIDEO_SUFFIXES:
             raise UserError(f"{str(path)!r} cannot be written as a video; end its name with .mp4.")
         self._path = Path(path)
         self._encoding = (fps, crf, pixel_format)
+        self._finish = finish
         self._cleanup = ExitStack()
         self._encoder: _Encoder | None = None
 
     def __enter__(self) -> Self:
         partial = self._cleanup.enter_context(replacing(self._path))
+        self._cleanup.enter_context(_finished(partial, self._finish))
         fps, crf, pixel_format = self._encoding
         self._encoder = _Encoder(str(partial), fps=fps, crf=crf, pixel_format=pixel_format, faststart=True)
         self._cleanup.push(self._encoder.__exit__)
@@ -102,10 +108,10 @@ def encode_video(video: Video, *, crf: int, pixel_format: PixelFormat) -> bytes:
     return file.getvalue()
 
 
-def write_picture(path: str | Path, picture: Frame) -> None:
+def write_picture(path: str | Path, picture: Frame, *, finish: Finish | None = None) -> None:
     """Write one frame (h w 3) as PNG or JPEG, by the suffix of `path`."""
     data = encode_picture(picture, Path(path).suffix)
-    with replacing(path) as partial:
+    with replacing(path) as partial, _finished(partial, finish):
         partial.write_bytes(data)
 
 
@@ -120,6 +126,13 @@ def encode_picture(picture: Frame, suffix: str) -> bytes:
     context.options = {} if is_png else {"qmin": "2", "qmax": "2"}
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
     return b"".join(bytes(packet) for packet in [*context.encode(frame), *context.encode(None)])
+
+
+@contextmanager
+def _finished(partial: Path, finish: Finish | None) -> Iterator[None]:
+    yield
+    if finish is not None:
+        finish(partial)
 
 
 class _Encoder:
