@@ -7,17 +7,22 @@ import typer
 from typer.main import get_command
 
 from tenku.cli.blend import blend
+from tenku.cli.certify import certify
 from tenku.cli.edit import edit
 from tenku.cli.evaluate import evaluate
 from tenku.cli.extend import extend
 from tenku.cli.fill import fill
 from tenku.cli.generate import generate
+from tenku.cli.keys import keys
 from tenku.cli.live import live
 from tenku.cli.loop import loop
 from tenku.cli.remix import remix
+from tenku.cli.serve import serve
 from tenku.cli.simulate import simulate
 from tenku.cli.storyboard import storyboard
 from tenku.cli.train import train
+from tenku.cli.verify import verify
+from tenku.cli.worker import worker
 from tenku.errors import UserError
 
 app = typer.Typer(
@@ -26,8 +31,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 _MAKING = (generate, extend, fill, loop, blend, remix, edit, storyboard, live)
-for verb in (*_MAKING, simulate, train, evaluate):
+for verb in (*_MAKING, simulate, train, evaluate, certify, verify, serve, worker):
     app.command()(verb)
+app.add_typer(keys, name="keys")
 
 
 def run(arguments: list[str]) -> None:

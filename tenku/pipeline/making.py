@@ -66,6 +66,8 @@ class Making:
         """A block whose seconds count for a stage, and in which networks run at the machine's precision:
         matrix products in the processor's fast type, sums in float32."""
         started = time.perf_counter()
+        if isinstance(self.model, OpenModel) and self.model.staging is not None:
+            self.model.staging.enter(name)
         with torch.autocast("cpu", self.dtype, enabled=self.dtype != torch.float32):
             yield
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started

@@ -1,5 +1,6 @@
 """The latents of a window: the sampler's call, around what is known and along tracks."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
@@ -18,7 +19,9 @@ from tenku.sampling import (
     euler_sigmas,
     guided,
     multistep,
+    shift_of_size,
     shifted_sigmas,
+    stretched_sigmas,
     unipc,
     unipc_sigmas,
 )
@@ -44,7 +47,7 @@ def paint(making: Making, window: Window, tracks: Tensor | None) -> Tensor:
     scale = defaults.guidance_scale if request.guidance_scale is None else request.guidance_scale
     guidance = Guidance(scale=scale, interval=defaults.guidance_interval)
     steps = request.num_inference_steps or defaults.num_inference_steps
-    solve, levels = _SOLVERS[defaults.solver]
+    solve, _ = _SOLVERS[defaults.solver]
     text, size = making.text(window.prompt), canvas.latents.shape[3:]
     noise = defaults.temperature * making.noise(window, canvas.latents.shape)
     with making.stage("denoise"):
@@ -64,11 +67,21 @@ def paint(making: Making, window: Window, tracks: Tensor | None) -> Tensor:
             Reusing(velocity, request.reuse_tolerance) if request.reuse_tolerance else velocity,
             free,
             noise,
-            levels(steps, defaults.shift),
+            _sigmas(making.model, steps, canvas),
             lambda done, total: making.progress("denoise", done, total),
         )
         latents = torch.where(canvas.noise_floor[:, None] == 0, canvas.latents, latents)
     return _joined(making, window, latents)[:, :, back:]
+
+
+def _sigmas(model: Model | OpenModel, steps: int, canvas: Timeline) -> list[float]:
+    """The noise schedule of a canvas."""
+    defaults = model.sampling
+    if not defaults.token_shifts:
+        _, levels = _SOLVERS[defaults.solver]
+        return levels(steps, defaults.shift)
+    num_tokens = canvas.latents[0, 0].numel() // math.prod(model.denoiser.config.patch_size)
+    return stretched_sigmas(steps, shift_of_size(num_tokens, defaults.token_shifts), defaults.least_sigma)
 
 
 def _drafted(model: Model | OpenModel, tracks: Tensor, height: int, width: int) -> Draft | Tensor:

@@ -4,7 +4,6 @@ integrates, the VAE decodes a stream, for one window after the other."""
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
 from pathlib import Path
 from typing import Self
 
@@ -12,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tenku.checkpoint import Model, OpenModel, is_open, keep_freed_memory, load_model, load_open_model
+from tenku.checkpoint import Model, OpenModel, is_open, keep_freed_memory, load_model, open_on_demand
 from tenku.errors import UserError
-from tenku.media import Frame, Video
+from tenku.media import Frame, Frames, Video
 from tenku.pipeline import reading
 from tenku.pipeline.making import MadeWindow, Making, OnProgress, multiplies_bfloat16
 from tenku.pipeline.painting import paint
@@ -65,11 +64,11 @@ class VideoPipeline:
 
     @classmethod
     def from_pretrained(cls, place: str | Path = "embedded") -> Self:
-        """The pipeline of "embedded", of a model folder, or of open weights: a folder, a file, or a name on the
-        hub; a `UserError` if there is none."""
+        """The pipeline of "embedded", of a model folder, or of open weights: a folder, a file, or a name on
+        the hub; a `UserError` if there is none."""
         if str(place) == "embedded" or not is_open(place):
             return cls(load_model(place))
-        return cls(load_open_model(place, dtype=torch.bfloat16 if multiplies_bfloat16() else torch.float32))
+        return cls(open_on_demand(place, dtype=torch.bfloat16 if multiplies_bfloat16() else torch.float32))
 
     def __call__(
         self,
@@ -131,9 +130,19 @@ class VideoPipeline:
         """The `num_frames` frames (h w 3) that a timeline shows, by a request's seed and way of sampling; as
         `stream` does. The window that slides along it may be led from outside."""
         making = self._making(request, timeline, on_progress, seconds_by_stage)
-        chunks: deque[Tensor] = deque()
-        decoded = self.model.vae.decode_chunks(chunks.popleft() for _ in count())
+        decode_chunk = self._placed(request)
+        vae, chunks = self.model.vae, deque[Tensor | None]()
+        decoded = vae.decode_chunks(_until_none(chunks))
         left, done, skipped = request.num_frames, 0, timeline.first_frame
+        wanted = skipped + left
+
+        def shown(video: Tensor) -> Frames:
+            nonlocal left, skipped
+            frames = to_pixels(video[0])
+            seen, skipped = frames[skipped:][:left], max(0, skipped - len(frames))
+            left -= len(seen)
+            return seen
+
         before = iter(made)
         for window in self._windows(timeline) if slide is None else slide:
             new = next(before, None)
@@ -145,16 +154,23 @@ class VideoPipeline:
             part = making.add(window, new.latents, new.tracks)
             if on_part is not None and part.num_latent_frames:
                 on_part(part)
-            for chunk in torch.split(part.latents, DECODE_CHUNK, dim=2) if part.num_latent_frames else ():
+            for chunk in torch.split(part.latents, decode_chunk, dim=2) if part.num_latent_frames else ():
                 chunks.append(chunk)
                 with making.stage("decode"):
-                    frames = to_pixels(next(decoded)[0])
-                frames, skipped = frames[skipped:][:left], max(0, skipped - len(frames))
-                left, done = left - len(frames), done + chunk.shape[2]
+                    frames = shown(next(decoded))
+                done += chunk.shape[2]
                 making.progress("decode", done, timeline.num_latent_frames)
                 yield from frames
-            if left <= 0:
-                return
+            if vae.config.num_frames(done) >= wanted:
+                break
+        chunks.append(None)  # a decoder that looks ahead now gives what it has kept back
+        while left > 0:
+            with making.stage("decode"):
+                video = next(decoded, None)
+                if video is None:
+                    return
+                frames = shown(video)
+            yield from frames
 
     @torch.no_grad()
     def tracks(self, request: GenerationRequest) -> Tracks | None:
@@ -229,6 +245,17 @@ class VideoPipeline:
             return asked.request, asked.timeline
         return asked, self.lay_out(asked, tracks)
 
+    def _placed(self, request: GenerationRequest) -> int:
+        """Lay the model out in memory for a request, a `UserError` if it does not fit; so many latent frames
+        are decoded at a time."""
+        staging = self.model.staging if isinstance(self.model, OpenModel) else None
+        if staging is None:
+            return DECODE_CHUNK
+        found = staging.plan(request)
+        found.check()
+        staging.arrange(found.placement)
+        return found.placement.decode_chunk
+
     def _windows(self, timeline: Timeline) -> Iterator[Window]:
         defaults = self.model.sampling
         return windows(timeline, defaults.window_size, defaults.window_overlap)
@@ -242,3 +269,9 @@ class VideoPipeline:
     ) -> Making:
         progress = on_progress or (lambda stage, done, total: None)
         return Making(self.model, self.dtype, request, timeline, progress, {} if seconds is None else seconds)
+
+
+def _until_none(chunks: deque[Tensor | None]) -> Iterator[Tensor]:
+    """Chunks as they are put there, until None is."""
+    while (chunk := chunks.popleft()) is not None:
+        yield chunk

@@ -149,7 +149,9 @@ def storyboard(shots: Sequence[Shot], blank: Timeline) -> Timeline:
         PromptSpan(shot.prompt, start, start + shot.num_latent_frames)
         for start, shot in zip(starts, shots, strict=False)
     )
-    new_shots = [(start, shot) for start, shot in zip(starts[1:], shots[1:], strict=False) if not shot.continues]
+    new_shots = [
+        (start, shot) for start, shot in zip(starts[1:], shots[1:], strict=False) if not shot.continues
+    ]
     cuts, dissolves = tuple(start for start, _ in new_shots), tuple(shot.dissolve for _, shot in new_shots)
     openings = [shot.opening for shot in shots if shot.opening is not None]
     if not openings:

@@ -163,9 +163,7 @@ def storyboard(scenes: Sequence[Scene], request: GenerationRequest, blank: Timel
                 f"a shot of {size} cannot open with a clip of {width}x{height}; read it at {size}."
             )
         fade = math.ceil(scene.dissolve * request.fps / 4 - 1e-6)
-        shots.append(
-            layouts.Shot(length, scene.prompt, scene.opening, min(fade, length), scene.continues)
-        )
+        shots.append(layouts.Shot(length, scene.prompt, scene.opening, min(fade, length), scene.continues))
     return Task(request, layouts.storyboard(shots, blank))
 
 

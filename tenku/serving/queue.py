@@ -1,0 +1,366 @@
+"""The durable queue: jobs are put in, leased by one worker each, and finished once.
+
+Every step is one conditional UPDATE on the attempt that it belongs to, so whoever has lost a lease changes
+nothing any more. A lease is kept by counting `beat` on; it is over when an observer has seen the same beat
+for too long by its own steady clock (`leases.py`), so no wall clock decides anything.
+
+The order is start-time fair queueing (Goyal, Vin and Cheng, 1996): a job's turn is the virtual time at which
+its owner's earlier jobs are done, or now if that is past, so owners share the workers evenly however many
+jobs one of them has put in.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from tenku.serving.database import Database, counted, now
+from tenku.serving.faults import ApiError
+from tenku.serving.identifiers import new_id
+from tenku.serving.keys import Key
+from tenku.serving.outbox import post_event
+from tenku.serving.records import COMPLETED, FAILED, IN_PROGRESS, QUEUED, Record
+from tenku.serving.settings import Settings
+from tenku.serving.tables import counters, owners, previews, repeats, videos
+
+MAX_ATTEMPTS: Final = 5  # a job that has taken so many workers with it is not tried again
+_COST_UNIT: Final = 32 * 128 * 128  # pixels in a video of two seconds: one unit of virtual time
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewVideo:
+    """What is to be made, and what of it is known before."""
+
+    kind: str
+    task: Mapping[str, Any]
+    model: str
+    width: int
+    height: int
+    fps: float
+    num_frames: int
+    seed: int
+    native_size: str | None = None
+    prompt: str | None = None
+    title: str | None = None
+    parents: tuple[str, ...] = ()
+    remixed_from: str | None = None
+    id: str = field(default_factory=lambda: new_id("video"))
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """An `Idempotency-Key`, and a digest of what came with it."""
+
+    key: str
+    fingerprint: str
+
+    @classmethod
+    def of(cls, key: str, path: str, body: bytes) -> "Repeat":
+        """Of a request's path and body."""
+        return cls(key, hashlib.sha256(path.encode() + b"\0" + body).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A job that is a worker's, for this attempt only."""
+
+    record: Record
+
+    @property
+    def where(self) -> Any:
+        """What holds of its row as long as it is the worker's."""
+        return (
+            (videos.c.id == self.record.id)
+            & (videos.c.attempt == self.record.attempt)
+            & (videos.c.status == IN_PROGRESS)
+            & ~videos.c.deleted
+        )
+
+
+def submit(
+    database: Database, settings: Settings, owner: Key, new: NewVideo, repeat: Repeat | None = None
+) -> Record:
+    """Put a job into the queue, or give back what the same request has put there before."""
+    with database.changing() as (connection, change):
+        if repeat is not None and (before := repeated(connection, owner, repeat)) is not None:
+            return before
+        _check_room(connection, settings, owner)
+        turn = _turn(connection, owner, new)
+        row = {**_columns(new, owner, change), "status": QUEUED, "turn": turn, "priority": owner.priority}
+        record = Record.of(connection.execute(insert(videos).values(row).returning(videos)).one())
+        if repeat is not None:
+            _remember(connection, owner, repeat, record.id)
+        return record
+
+
+def add_finished(
+    database: Database, settings: Settings, owner: Key, new: NewVideo, files: Mapping[str, str], size: int
+) -> Record:
+    """Put something into the gallery that needs no worker."""
+    with database.changing() as (connection, change):
+        _check_quota(connection, settings, owner)
+        row = _columns(new, owner, change)
+        done = {"status": COMPLETED, "progress": 100, "completed_at": row["created_at"], "bytes": size}
+        done |= {"frames_done": new.num_frames, "files": dict(files), "expires_at": _expiry(settings)}
+        return Record.of(connection.execute(insert(videos).values(row | done).returning(videos)).one())
+
+
+def lease(database: Database, settings: Settings, worker: str) -> Lease | None:
+    """The next job, now this worker's; None if there is none that may run."""
+    with database.reading() as connection:
+        if connection.execute(select(_next_job(settings))).scalar() is None:
+            return None
+    with database.changing() as (connection, change):
+        chosen = connection.execute(select(_next_job(settings))).scalar()
+        if chosen is None:
+            return None
+        taken = update(videos).where(videos.c.id == chosen, videos.c.status == QUEUED)
+        row = connection.execute(
+            taken.values(
+                status=IN_PROGRESS,
+                worker=worker,
+                attempt=videos.c.attempt + 1,
+                beat=videos.c.beat + 1,
+                started_at=func.coalesce(videos.c.started_at, now()),
+                change=change,
+            ).returning(videos)
+        ).one()
+        record = Record.of(row)
+        _advance(connection, record.turn)
+        return Lease(record)
+
+
+def keep(
+    database: Database,
+    held: Lease,
+    facts: Mapping[str, Any],
+    preview: tuple[int, bytes] | None = None,
+) -> bool | None:
+    """Renew a lease and tell how far the job is; whether it was cancelled, or None if the lease is lost."""
+    if not facts and preview is None:
+        with database.writing() as connection:
+            return connection.execute(
+                update(videos).where(held.where).values(beat=videos.c.beat + 1).returning(videos.c.cancelled)
+            ).scalar()
+    with database.changing() as (connection, change):
+        statement = update(videos).where(held.where).values(beat=videos.c.beat + 1, change=change, **facts)
+        cancelled = connection.execute(statement.returning(videos.c.cancelled)).scalar()
+        if cancelled is not None and preview is not None:
+            _show(connection, held.record.id, preview, change)
+        return cancelled
+
+
+def complete(
+    database: Database, settings: Settings, held: Lease, files: Mapping[str, str], facts: Mapping[str, Any]
+) -> bool:
+    """Publish what was made; false if the lease is lost, and then nothing is published."""
+    done = {"status": COMPLETED, "progress": 100, "stage": None, "files": dict(files), **facts}
+    return _finish(database, held, {**done, "expires_at": _expiry(settings)}, "video.completed")
+
+
+def fail(database: Database, held: Lease, code: str, message: str) -> bool:
+    """End a job that cannot be made; false if the lease is lost."""
+    facts = {"status": FAILED, "stage": None, "error_code": code, "error_message": message}
+    return _finish(database, held, facts, "video.failed")
+
+
+def release(database: Database, held: Lease, *, was_stopped: bool = False) -> None:
+    """Give a job back to the queue; one that has failed too often ends here.
+
+    An attempt that a worker was told to stop does not count.
+    """
+    with database.changing() as (connection, change):
+        row = connection.execute(select(videos).where(held.where)).one_or_none()
+        if row is not None:
+            _give_back(connection, Record.of(row), change, was_stopped)
+
+
+def release_all(database: Database, worker: str) -> None:
+    """Give back whatever a worker holds that is known to be dead."""
+    with database.changing() as (connection, change):
+        held = select(videos).where(videos.c.worker == worker, videos.c.status == IN_PROGRESS)
+        for row in connection.execute(held).all():
+            _give_back(connection, Record.of(row), change, False)
+
+
+def cancel(database: Database, owner: str, video: str) -> Record | None:
+    """Cancel a job: at once while it waits, at its next step while it runs; None if it is not there."""
+    with database.changing() as (connection, change):
+        mine = (videos.c.id == video) & (videos.c.owner == owner) & ~videos.c.deleted
+        row = connection.execute(select(videos).where(mine)).one_or_none()
+        if row is None:
+            return None
+        record = Record.of(row)
+        if record.is_finished:
+            return record
+        facts: dict[str, Any] = {"cancelled": True}
+        if record.status == QUEUED:
+            facts |= cancelled_facts()
+            post_event(connection, record, "video.failed")
+        changed = update(videos).where(mine).values(change=change, **facts).returning(videos)
+        return Record.of(connection.execute(changed).one())
+
+
+def cancelled_facts() -> dict[str, Any]:
+    """What becomes of a job that was cancelled."""
+    return {
+        "status": FAILED,
+        "stage": None,
+        "error_code": "cancelled",
+        "error_message": "this video was cancelled before it was done.",
+        "completed_at": now(),
+    }
+
+
+def repeated(connection: Connection, owner: Key, repeat: Repeat) -> Record | None:
+    """What the same request has made before; a fault if it was not quite the same."""
+    mine = (repeats.c.owner == owner.id) & (repeats.c.key == repeat.key)
+    row = connection.execute(select(repeats.c.fingerprint, repeats.c.video).where(mine)).one_or_none()
+    if row is None:
+        return None
+    if row.fingerprint != repeat.fingerprint:
+        raise ApiError(
+            409,
+            "this Idempotency-Key came with another request before; send a new one.",
+            code="idempotency_key_reused",
+            headers={"x-should-retry": "false"},
+        )
+    found = connection.execute(select(videos).where(videos.c.id == row.video)).one_or_none()
+    if found is None or found.deleted:
+        return None
+    return Record.of(found)
+
+
+def _remember(connection: Connection, owner: Key, repeat: Repeat, video: str) -> None:
+    mine = (repeats.c.owner == owner.id) & (repeats.c.key == repeat.key)
+    connection.execute(delete(repeats).where(mine))
+    row = {"key": repeat.key, "fingerprint": repeat.fingerprint, "video": video, "created_at": now()}
+    connection.execute(insert(repeats).values(owner=owner.id, **row))
+
+
+def _columns(new: NewVideo, owner: Key, change: int) -> dict[str, Any]:
+    names = ("kind", "task", "model", "width", "height", "fps", "num_frames", "seed", "native_size")
+    row = {name: getattr(new, name) for name in (*names, "id", "prompt", "title", "remixed_from")}
+    return row | {
+        "owner": owner.id,
+        "parents": list(new.parents),
+        "files": {},
+        "created_at": now(),
+        "change": change,
+    }
+
+
+def _check_room(connection: Connection, settings: Settings, owner: Key) -> None:
+    waiting = select(func.count()).select_from(videos).where(videos.c.status == QUEUED, ~videos.c.deleted)
+    headers = {"retry-after": "5", "x-should-retry": "true"}
+    if connection.execute(waiting).scalar_one() >= settings.max_queued:
+        raise ApiError(
+            429,
+            f"{settings.max_queued} videos wait already; try again in some seconds.",
+            code="queue_full",
+            headers=headers,
+        )
+    if (
+        connection.execute(waiting.where(videos.c.owner == owner.id)).scalar_one()
+        >= settings.max_queued_per_key
+    ):
+        raise ApiError(
+            429,
+            f"{settings.max_queued_per_key} videos of yours wait already; wait for some of them.",
+            code="rate_limit_exceeded",
+            headers=headers,
+        )
+    _check_quota(connection, settings, owner)
+
+
+def _check_quota(connection: Connection, settings: Settings, owner: Key) -> None:
+    kept = select(func.coalesce(func.sum(videos.c.bytes), 0)).where(videos.c.owner == owner.id)
+    if connection.execute(kept).scalar_one() >= settings.max_bytes_per_key:
+        raise ApiError(
+            429,
+            f"your videos fill the {settings.max_bytes_per_key / 2**30:.3g} GiB that you have; delete some.",
+            code="insufficient_quota",
+            headers={"x-should-retry": "false"},
+        )
+
+
+def _turn(connection: Connection, owner: Key, new: NewVideo) -> float:
+    """The virtual time at which a new job's turn begins; its owner's next one comes so much later."""
+    cost = new.num_frames * new.width * new.height / _COST_UNIT
+    before = connection.execute(select(owners.c.turn).where(owners.c.owner == owner.id)).scalar()
+    turn = max(counted(connection, "turn"), before or 0.0)
+    if before is None:
+        connection.execute(insert(owners).values(owner=owner.id, turn=turn + cost))
+    else:
+        connection.execute(update(owners).where(owners.c.owner == owner.id).values(turn=turn + cost))
+    return turn
+
+
+def _advance(connection: Connection, turn: float) -> None:
+    """Virtual time is that of the job that was begun last."""
+    behind = (counters.c.name == "turn") & (counters.c.value < turn)
+    connection.execute(update(counters).where(behind).values(value=turn))
+
+
+def _next_job(settings: Settings) -> Any:
+    """The id of the job whose turn it is, of an owner who may run one more."""
+    running = videos.alias("running")
+    number = select(func.count()).select_from(running)
+    number = number.where(running.c.owner == videos.c.owner, running.c.status == IN_PROGRESS)
+    return (
+        select(videos.c.id)
+        .where(
+            videos.c.status == QUEUED,
+            ~videos.c.deleted,
+            number.scalar_subquery() < settings.max_running_per_key,
+        )
+        .order_by(videos.c.priority.desc(), videos.c.turn, videos.c.created_at, videos.c.id)
+        .limit(1)
+        .scalar_subquery()
+    )
+
+
+def _show(connection: Connection, video: str, preview: tuple[int, bytes], change: int) -> None:
+    number, image = preview
+    row = {"number": number, "image": image, "change": change}
+    if not connection.execute(update(previews).where(previews.c.video == video).values(row)).rowcount:
+        connection.execute(insert(previews).values(video=video, **row))
+
+
+def _finish(database: Database, held: Lease, facts: Mapping[str, Any], event: str) -> bool:
+    with database.changing() as (connection, change):
+        done = {"completed_at": now(), **facts, "change": change}
+        row = connection.execute(
+            update(videos).where(held.where).values(**done).returning(videos)
+        ).one_or_none()
+        if row is None:
+            return False
+        post_event(connection, Record.of(row), event)
+        connection.execute(delete(previews).where(previews.c.video == held.record.id))
+        return True
+
+
+def _give_back(connection: Connection, record: Record, change: int, was_stopped: bool) -> None:
+    facts: dict[str, Any] = {"status": QUEUED, "worker": None, "stage": None}
+    if record.cancelled:
+        facts = cancelled_facts()
+    elif was_stopped:
+        facts["stops"] = record.stops + 1
+    elif record.attempt - record.stops >= MAX_ATTEMPTS:
+        facts = cancelled_facts() | {
+            "error_code": "worker_lost",
+            "error_message": f"{MAX_ATTEMPTS} workers ended while they made this video; "
+            "make it smaller or shorter.",
+        }
+    held = (
+        (videos.c.id == record.id) & (videos.c.attempt == record.attempt) & (videos.c.status == IN_PROGRESS)
+    )
+    connection.execute(update(videos).where(held).values(**facts, change=change))
+    if facts["status"] == FAILED:
+        post_event(connection, record, "video.failed")
+
+
+def _expiry(settings: Settings) -> float | None:
+    return None if settings.retention is None else now() + settings.retention
