@@ -1,0 +1,20 @@
+import { render } from "preact";
+import { App } from "./app.tsx";
+import { announceEndings } from "./state/announcing.ts";
+import { connect } from "./state/connection.ts";
+import { dressDocument } from "./state/settings.ts";
+import "./styles/tokens.css";
+import "./styles/base.css";
+import "./styles/shell.css";
+import "./styles/composer.css";
+import "./styles/library.css";
+import "./styles/details.css";
+import "./styles/timeline.css";
+import "./styles/live.css";
+import "./styles/verify.css";
+
+dressDocument();
+const root = document.getElementById("studio");
+if (root !== null) render(<App />, root);
+announceEndings();
+connect();
