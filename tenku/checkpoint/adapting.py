@@ -6,9 +6,11 @@ from torch import Tensor, nn
 
 from tenku.denoiser import Denoiser, DenoiserConfig, Draft, NoiseExperts, ReadByExperts, ReadText
 from tenku.timeline import Timeline
-from tenku.vae import VideoAutoencoder, WanAutoencoder
+from tenku.vae import Autoencoder
 
-_NOISE_SEED = 0  # of what is added to known latents: the same at every level, so that they do not flicker
+# Of what is added to known latents: the same at every level, so that they do not flicker, and not that of a video
+# that anybody asks for, whose noise they may have in them.
+_NOISE_SEED = 2_718_281_828
 
 
 class OneLevel(nn.Module):
@@ -72,7 +74,7 @@ def _steady_noise(like: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def known_in_channels(canvas: Timeline, vae: VideoAutoencoder | WanAutoencoder, num_channels: int) -> Tensor:
+def known_in_channels(canvas: Timeline, vae: Autoencoder, num_channels: int) -> Tensor:
     """What weights of image → video see beside the noisy latents (1 m+c t h w): where frames are known, m
     channels of 1 for each frame of a latent one, and the latents of a video that is grey where none are.
 

@@ -21,3 +21,13 @@ def keep_freed_memory() -> bool:
     settings = ((_ARENA_MAX, 1), (_MMAP_MAX, 0), (_TRIM_THRESHOLD, -1), (_TOP_PAD, 256 << 20))
     accepted = [mallopt(option, value) == 1 for option, value in settings]  # all are tried
     return all(accepted)
+
+
+def give_back_freed_memory() -> None:
+    """Give what is freed back to the system once; nothing happens where there is no glibc."""
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError):
+        return

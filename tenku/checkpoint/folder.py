@@ -28,19 +28,22 @@ class SamplingDefaults:
     """How a model wants to be sampled unless the request says otherwise.
 
     `temperature` is the size of the noise that a video starts from: below 1 there is less variety and less
-    that goes wrong (Kingma and Dhariwal, arXiv 1807.03039, section 6). Of `planner_candidates` plans that one
-    is followed in which things are seen best. A long timeline is made in windows of `window_size` latent
+    that goes wrong (Kingma and Dhariwal, arXiv 1807.03039, section 6). Of `planner_candidates` plans that
+    one is followed in which things are seen best. A long timeline is made in windows of `window_size` latent
     frames, of which the first `window_overlap` are those before. Tracks read from somebody else's video are
     fitted to it in `fitting_steps`. So many of the first latent channels as `steadied_channels` are drafted
     twice, in groups of frames that overlap, so that motion is as even from group to group as inside one.
-    `solver` brings its own noise schedule. What is not said of a video is `width`, `height`, `num_frames` and
-    `fps`; a side may be up to `max_side` pixels.
+    `solver` brings its own noise schedule; with `token_shifts`, the logarithms of the shift for two numbers
+    of tokens, it goes by what is in view, and ends in a jump from `least_sigma`. What is not said of a video
+    is `width`, `height`, `num_frames` and `fps`; a side may be up to `max_side` pixels.
     """
 
     num_inference_steps: int = 12
     guidance_scale: float = 3.0
     guidance_interval: tuple[float, float] = (0.15, 0.95)
     shift: float = 3.0
+    token_shifts: tuple[tuple[int, float], ...] = ()
+    least_sigma: float = 0.0
     temperature: float = 1.0
     planner_steps: int = 16
     planner_guidance_scale: float = 2.5

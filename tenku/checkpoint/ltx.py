@@ -14,7 +14,8 @@ from tenku.errors import UserError
 
 Layout: TypeAlias = Literal["original", "diffusers"]
 LAYOUTS: Final = ("original", "diffusers")
-SIZES: Final = {2_048: "LTX-Video 2B", 4_096: "LTX-Video 13B"}
+CLASS_NAME: Final = "LTXVideoTransformer3DModel"  # in the config.json of diffusers
+SIZES: Final = {2_048: "2B", 4_096: "13B"}  # of published models, by hidden_size
 _HEAD_SIZES: Final = {2_048: 64, 4_096: 128}
 _THETA: Final = 10_000.0
 _FPS: Final = 25.0

@@ -1,23 +1,26 @@
 """Published weights as networks of ours: the same classes, other configurations."""
 
-from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
-from tenku.checkpoint import ltx, wan
+from tenku.checkpoint import ltx, ltx_vae, wan
 from tenku.checkpoint.adapting import OneLevel
 from tenku.checkpoint.folder import SamplingDefaults
 from tenku.checkpoint.places import CONFIG, OpenPlace, local, parts_of
 from tenku.checkpoint.renaming import Pieces, check_names, fill
 from tenku.checkpoint.wan_vae import build_wan_vae, config_from_diffusers, config_of
-from tenku.checkpoint.weights import Weights, read_json
+from tenku.checkpoint.weights import VAE, Weights, read_json
 from tenku.denoiser import Denoiser, DenoiserConfig, NoiseExperts
 from tenku.errors import UserError
-from tenku.text import Umt5Encoder
-from tenku.vae import WanAutoencoder
+from tenku.text import T5Encoder, Umt5Encoder
+from tenku.vae import LtxAutoencoder, LtxAutoencoderConfig, WanAutoencoder, WanAutoencoderConfig
+
+if TYPE_CHECKING:
+    from tenku.checkpoint.staging import Staging
 
 _BOUNDARY, _I2V_BOUNDARY = 0.875, 0.9  # between the experts of Wan 2.2 where no file says otherwise
 
@@ -29,12 +32,13 @@ class OpenModel:
     Places are up to the denoiser: nobody plans, and no tracks are read.
     """
 
-    vae: WanAutoencoder
-    text_encoder: Umt5Encoder
+    vae: WanAutoencoder | LtxAutoencoder
+    text_encoder: Umt5Encoder | T5Encoder
     denoiser: Denoiser | NoiseExperts | OneLevel
     sampling: SamplingDefaults
     planner: None = None
     reader: None = None
+    staging: "Staging | None" = None  # where parts are loaded when they are needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,11 @@ def load_denoiser(
     """
     parts = parts_of(place)
     found = [find_denoiser(part) for part in parts.denoisers]
-    networks = [each.load(dtype, device) for each in found]
+    return joined([each.load(dtype, device) for each in found], parts)
+
+
+def joined(networks: Sequence[Denoiser], parts: OpenPlace) -> Denoiser | NoiseExperts:
+    """The only denoiser of a model, or its two experts, which take turns."""
     if len(networks) == 1:
         return networks[0]
     try:
@@ -133,33 +141,41 @@ def load_denoiser(
 
 def load_vae(
     place: str | Path, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu"
-) -> WanAutoencoder:
+) -> WanAutoencoder | LtxAutoencoder:
     """The autoencoder of a published model, or the file or folder of one, in either layout."""
+    weights, config = find_vae(place)
+    tensors = {name: weights[name] for name in weights}
+    if isinstance(config, LtxAutoencoderConfig):
+        return ltx_vae.build_ltx_vae(tensors, config).to(device=device, dtype=dtype)
+    return build_wan_vae(tensors, config).to(device=device, dtype=dtype)
+
+
+def find_vae(place: str | Path) -> tuple[Weights, WanAutoencoderConfig | LtxAutoencoderConfig]:
+    """The files of an autoencoder, and what they hold; nothing of it is read."""
     found = local(place)
     if found.is_dir() and (beside := parts_of(found).vae) is not None:
         found = beside
-    weights, config = Weights.of(found), (found if found.is_dir() else found.parent) / CONFIG
-    tensors = {name: weights[name] for name in weights}
-    described = found.is_dir() and config.exists()
-    vae = build_wan_vae(
-        tensors, config_from_diffusers(read_json(config)) if described else config_of(tensors)
-    )
-    return vae.to(device=device, dtype=dtype)
+    weights, config = Weights.of(found, VAE), found / CONFIG
+    described, of_ltx = found.is_dir() and config.exists(), ltx_vae.is_ltx_vae(weights)
+    if of_ltx:
+        read = ltx_vae.config_from_diffusers
+        return weights, read(read_json(config)) if described else ltx_vae.config_of(weights)
+    if described:
+        return weights, config_from_diffusers(read_json(config))
+    return weights, config_of({name: weights[name] for name in weights})
 
 
 def load_text_encoder(
     place: str | Path, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu"
-) -> Umt5Encoder:
+) -> Umt5Encoder | T5Encoder:
     """The text encoder of a published model, with its tokenizer."""
-    parts = parts_of(place)
-    if parts.text_encoder is None or parts.tokenizer is None:
-        raise UserError(
-            f"{place} lacks its text encoder or its tokenizer; give the whole folder of the model, as it is on "
-            "the hub."
-        )
+    parts = complete_parts(place, vae=False)
+    assert parts.text_encoder is not None
+    assert parts.tokenizer is not None
     Weights.of(parts.text_encoder)  # which refuses pickles and what is not whole
+    kind = T5Encoder if _is_ltx(parts) else Umt5Encoder
     try:
-        return Umt5Encoder.from_pretrained(parts.text_encoder, parts.tokenizer, dtype=dtype, device=device)
+        return kind.from_pretrained(parts.text_encoder, parts.tokenizer, dtype=dtype, device=device)
     except UserError:
         raise
     except Exception as error:  # of many libraries; whatever it is, the text encoder is not here
@@ -173,11 +189,8 @@ def load_open_model(
     place: str | Path, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu"
 ) -> OpenModel:
     """A published model, whole, to be sampled as its makers do; its autoencoder runs in float32."""
-    parts = parts_of(place)
-    if parts.vae is None:
-        raise UserError(
-            f"{place} lacks its autoencoder; give the whole folder of the model, as it is on the hub."
-        )
+    parts = complete_parts(place)
+    assert parts.vae is not None
     denoiser = load_denoiser(place, dtype=dtype, device=device)
     return OpenModel(
         vae=load_vae(parts.vae, dtype=torch.float32, device=device),
@@ -187,6 +200,24 @@ def load_open_model(
     )
 
 
+def complete_parts(place: str | Path, *, vae: bool = True) -> OpenPlace:
+    """What lies at a place, a `UserError` unless all parts of a model do, its autoencoder if it is wanted."""
+    parts = _with_own_vae(parts_of(place))
+    lacking = "its autoencoder" if vae and parts.vae is None else ""
+    if parts.text_encoder is None or parts.tokenizer is None:
+        lacking = lacking or "its text encoder or its tokenizer"
+    if lacking:
+        raise UserError(f"{place} lacks {lacking}; give the whole folder of the model, as it is on the hub.")
+    return parts
+
+
+def _with_own_vae(parts: OpenPlace) -> OpenPlace:
+    """The same with the autoencoder in the denoiser's own file, if there is one: they belong together."""
+    first = parts.denoisers[0]
+    own = first.is_file() and ltx_vae.is_ltx_vae(Weights.of(first, VAE))
+    return replace(parts, vae=first) if own else parts
+
+
 def _boundary(parts: OpenPlace) -> float:
     if found := parts.facts.get("boundary_ratio"):
         return float(found)
@@ -194,8 +225,9 @@ def _boundary(parts: OpenPlace) -> float:
 
 
 def knows_levels(parts: OpenPlace) -> bool:
-    """Whether weights were trained with a noise level for each latent frame (Wan 2.2 TI2V)."""
-    return bool(parts.facts.get("expand_timesteps")) or _original_kind(parts) == "ti2v"
+    """Whether weights were trained with a noise level for each latent frame (Wan 2.2 TI2V, LTX-Video)."""
+    told = bool(parts.facts.get("expand_timesteps")) or _facts_of(parts).get("model_type") == "ti2v"
+    return told or _is_ltx(parts)
 
 
 def sampling_of(place: str | Path) -> SamplingDefaults:
@@ -208,6 +240,10 @@ def sampling_of(place: str | Path) -> SamplingDefaults:
         euler = "Euler" in given.get("_class_name", "")
         values["solver"] = "euler" if euler else "unipc"
         values["shift"] = given.get("shift" if euler else "flow_shift") or values["shift"]
+        if given.get("use_dynamic_shifting"):
+            known = (("base_image_seq_len", "base_shift"), ("max_image_seq_len", "max_shift"))
+            values["token_shifts"] = tuple((given[tokens], given[shift]) for tokens, shift in known)
+            values["least_sigma"] = given.get("shift_terminal") or 0.0
     return SamplingDefaults(**values)
 
 
@@ -227,6 +263,16 @@ _USUAL: Final[dict[str, Any]] = {
     "max_side": 1_280,
 }
 _BY_KIND: Final[dict[str, dict[str, Any]]] = {
+    "ltx": {
+        "solver": "euler",
+        "guidance_scale": 3.0,
+        "token_shifts": ((1_024, 0.95), (4_096, 2.05)),
+        "least_sigma": 0.1,
+        "width": 704,
+        "height": 480,
+        "num_frames": 161,
+        "fps": 25.0,
+    },
     "ti2v": {"width": 1_280, "height": 704, "num_frames": 121, "fps": 24.0, "window_size": 31},
     "experts": {
         "width": 1_280,
@@ -246,6 +292,8 @@ _BY_KIND: Final[dict[str, dict[str, Any]]] = {
 
 
 def _kind(parts: OpenPlace) -> str:
+    if _is_ltx(parts):
+        return "ltx"
     if knows_levels(parts):
         return "ti2v"
     if len(parts.denoisers) > 1:
@@ -255,10 +303,17 @@ def _kind(parts: OpenPlace) -> str:
     return "t2v"
 
 
-def _original_kind(parts: OpenPlace) -> str | None:
+def _is_ltx(parts: OpenPlace) -> bool:
+    if facts := _facts_of(parts):
+        return bool(facts.get("_class_name") == ltx.CLASS_NAME)
+    return ltx.layout_of(Weights.of(parts.denoisers[0])) is not None
+
+
+def _facts_of(parts: OpenPlace) -> dict[str, Any]:
+    """The configuration of a denoiser, empty where there is none."""
     first = parts.denoisers[0]
     config = (first if first.is_dir() else first.parent) / CONFIG
-    return read_json(config).get("model_type") if config.exists() else None
+    return read_json(config) if config.exists() else {}
 
 
 def _configured(family: Family, path: Path, names: Container[str]) -> DenoiserConfig:

@@ -85,14 +85,20 @@ def fill(
     Where nothing has to be moved they are the file's own memory.
     """
     for name in module.state_dict():
-        source = weights
-        if isinstance(weights, Weights) and not _usable_as_it_is(pieces[name], weights, dtype):
-            source = weights.private
-        parts = [piece.taken(source) for piece in pieces[name]]
-        tensor = parts[0] if len(parts) == 1 else torch.cat(parts)
+        tensor = made(pieces[name], weights, dtype)
         owner, _, leaf = name.rpartition(".")
-        made = nn.Parameter(tensor.to(device=device, dtype=dtype or tensor.dtype), requires_grad=False)
-        setattr(module.get_submodule(owner), leaf, made)
+        parameter = nn.Parameter(tensor.to(device=device), requires_grad=False)
+        setattr(module.get_submodule(owner), leaf, parameter)
+
+
+def made(parts: Sequence[Piece], weights: Mapping[str, Tensor], dtype: torch.dtype | None) -> Tensor:
+    """One of our tensors; the file's own memory where nothing has to be moved or converted."""
+    source = weights
+    if isinstance(weights, Weights) and not _usable_as_it_is(parts, weights, dtype):
+        source = weights.private
+    taken = [piece.taken(source) for piece in parts]
+    tensor = taken[0] if len(taken) == 1 else torch.cat(taken)
+    return tensor.to(dtype=dtype or tensor.dtype)
 
 
 def _usable_as_it_is(parts: Sequence[Piece], weights: Weights, dtype: torch.dtype | None) -> bool:

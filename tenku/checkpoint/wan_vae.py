@@ -33,8 +33,8 @@ class _Layout:
         """The layout's name of our tensor."""
         if match := _MIDDLE.fullmatch(ours):
             side, child, rest = match.groups()
-            inside = self.attention if child == "attention" else self.block
-            return f"{side}.{self.middle[child]}.{_renamed(rest, inside)}"
+            modules = self.attention if child == "attention" else self.block
+            return f"{side}.{self.middle[child]}.{_renamed(rest, modules)}"
         if match := _STAGED.fullmatch(ours):
             side, stage, index, in_block, in_resampling = match.groups()
             depth = config.blocks_per_stage + (side == "decoder")
@@ -154,9 +154,9 @@ def from_published(tensors: Mapping[str, Tensor], config: WanAutoencoderConfig) 
         (names.keys() - tensors.keys(), "is missing"),
     ):
         if found:
-            more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+            others = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
             raise UserError(
-                f"these are not the weights of this Wan autoencoder: the tensor {min(found)!r}{more} {trouble}; "
+                f"these are no weights of this Wan autoencoder: tensor {min(found)!r}{others} {trouble}; "
                 "give the file that belongs to the configuration."
             )
     ours = tensor_shapes(config)
@@ -164,11 +164,11 @@ def from_published(tensors: Mapping[str, Tensor], config: WanAutoencoderConfig) 
 
 
 def _shaped(name: str, tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """A published tensor may have axes of length 1 behind ours, since it is a convolution or scales one's input."""
+    """The tensor in our shape; a published one may have axes of length 1 behind, as convolutions want."""
     behind = tensor.shape[len(shape) :]
     if tuple(tensor.shape[: len(shape)]) != shape or any(length != 1 for length in behind):
         raise UserError(
-            f"the tensor {name!r} has the shape {tuple(tensor.shape)} where this Wan autoencoder has {shape}; "
+            f"tensor {name!r} has the shape {tuple(tensor.shape)} where this Wan autoencoder has {shape}; "
             "give the file that belongs to the configuration."
         )
     return tensor.view(shape)
@@ -194,13 +194,14 @@ def config_from_diffusers(facts: Mapping[str, Any]) -> WanAutoencoderConfig:
 
     A field or value that tenku does not know is a `UserError`.
     """
-    given = {ours: facts[theirs] for theirs, ours in _FIELDS.items() if facts.get(theirs) is not None}
-    if "encoder_width" in given:
-        given.setdefault("decoder_width", given["encoder_width"])
+    given: dict[str, Any] = {
+        ours: tuple(facts[theirs]) if isinstance(facts[theirs], list) else facts[theirs]
+        for theirs, ours in _FIELDS.items()
+        if facts.get(theirs) is not None
+    }
+    given.setdefault("decoder_width", given.get("encoder_width", wan_2_1().decoder_width))
     try:
-        config = replace(
-            wan_2_1(), **{name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
-        )
+        config = replace(wan_2_1(), **given)
     except (TypeError, ValueError) as error:
         raise UserError(
             f"the configuration of this Wan autoencoder makes no sense ({error}); copy its config.json again."
@@ -226,8 +227,8 @@ def _check_rest(facts: Mapping[str, Any], config: WanAutoencoderConfig) -> None:
             )
         if facts[name] != implied[name]:
             raise UserError(
-                f"the configuration of this Wan autoencoder has {name} = {facts[name]!r} where tenku reads only "
-                f"{implied[name]!r}; use a Wan 2.1 or 2.2 autoencoder."
+                f"the configuration of this Wan autoencoder has {name} = {facts[name]!r} where tenku reads "
+                f"only {implied[name]!r}; use a Wan 2.1 or 2.2 autoencoder."
             )
 
 

@@ -18,6 +18,7 @@ INDEX_ENDING = ".safetensors.index.json"
 _PICKLED = (".bin", ".ckpt", ".pkl", ".pt", ".pth")
 _PICKLE_STARTS = (b"PK", *(bytes((0x80, protocol)) for protocol in range(2, 6)))  # zipped, or bare
 _WRAPPINGS = ("model.diffusion_model.", "diffusion_model.")  # that some tools put before every name
+VAE = "vae."  # before names of an autoencoder that lies in the denoiser's file
 _TYPES = {
     "F64": torch.float64,
     "F32": torch.float32,
@@ -36,9 +37,13 @@ _TYPES = {
 
 class Weights(Mapping[str, Tensor]):
     """The tensors of one or more safetensors files by name. Files are mapped into memory, not read, until a
-    tensor is used; shapes are known without that."""
+    tensor is used; shapes are known without that.
 
-    def __init__(self, files: tuple[Path, ...]) -> None:
+    Where files hold several networks, they are those of the denoiser, or of another `part` by what its names
+    begin with.
+    """
+
+    def __init__(self, files: tuple[Path, ...], part: str = "") -> None:
         self.files = files
         self._open: dict[str, Any] = {}
         self._stack = ExitStack()
@@ -48,12 +53,16 @@ class Weights(Mapping[str, Tensor]):
                 if name in self._open:
                     raise UserError(f"{path} repeats the tensor {name!r} of another file; give one of them.")
                 self._open[name] = reader
-        self.wrapping = next((w for w in _WRAPPINGS if all(n.startswith(w) for n in self._open)), "")
+        if any(name.startswith(VAE) for name in self._open):
+            kept = part or _WRAPPINGS[0]
+            self._open = {name: reader for name, reader in self._open.items() if name.startswith(kept)}
+        wrappings = (part, *_WRAPPINGS) if part else _WRAPPINGS
+        self.wrapping = next((w for w in wrappings if all(n.startswith(w) for n in self._open)), "")
 
     @classmethod
-    def of(cls, place: Path) -> Self:
+    def of(cls, place: Path, part: str = "") -> Self:
         """Those of a file, or of the file or the shards in a folder; a `UserError` if there are none."""
-        return cls(_files_of(place))
+        return cls(_files_of(place), part)
 
     def __getitem__(self, name: str) -> Tensor:
         found: Tensor = self._open[self.wrapping + name].get_tensor(self.wrapping + name)
@@ -114,7 +123,8 @@ class Weights(Mapping[str, Tensor]):
 
     def num_bytes(self) -> int:
         """Bytes of all tensors together."""
-        return sum(math.prod(shape) * dtype.itemsize for dtype, shape, _, _ in self._places.values())
+        kept = (self._places[name] for name in self._open)
+        return sum(math.prod(shape) * dtype.itemsize for dtype, shape, _, _ in kept)
 
     def _slice(self, name: str) -> Any:
         return self._open[self.wrapping + name].get_slice(self.wrapping + name)

@@ -1,5 +1,6 @@
 """Two denoisers that share the noise levels between them: one decides what there is, one how it looks."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
@@ -40,6 +41,7 @@ class NoiseExperts(nn.Module):
         if not 0 < boundary < 1:
             raise ValueError(f"the boundary between the experts must lie between 0 and 1, not at {boundary}")
         self.high, self.low, self.boundary = high, low, boundary
+        self.on_turn: Callable[[Denoiser], None] | None = None  # told which expert is about to be asked
 
     @property
     def config(self) -> DenoiserConfig:
@@ -66,6 +68,8 @@ class NoiseExperts(nn.Module):
         """Velocity (b c t h w) of noisy latents; arguments as those of `Denoiser`."""
         noisy = float(sigma.max()) >= self.boundary - _ROUNDING
         expert = self.high if noisy else self.low
+        if self.on_turn is not None:
+            self.on_turn(expert)
         read = text.by(expert) if isinstance(text, ReadByExperts) else text
         velocity: Tensor = expert(noisy_latents, sigma, read, text_mask, tracks, conditions)
         return velocity

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from tenku.checkpoint import keep_freed_memory, load_model
 from tenku.evaluation.report import Report, Row
-from tenku.vae import VideoAutoencoder
+from tenku.vae import Autoencoder, VideoAutoencoder
 from tenku.worlds import simulate_clip
 
 FIRST_SEED: Final = 60_000_000
@@ -75,7 +75,7 @@ def _clip(seed: int) -> Tensor:
 
 
 @torch.inference_mode()
-def round_trip(vae: VideoAutoencoder, frames: Tensor) -> Tensor:
+def round_trip(vae: Autoencoder, frames: Tensor) -> Tensor:
     """Frames (t h w 3) of bytes, encoded and decoded."""
     decoded = vae.decode(vae.encode(_as_video(frames)))[0]
     return ((decoded.permute(1, 2, 3, 0).float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)

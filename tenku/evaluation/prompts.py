@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tenku.checkpoint import Model
 from tenku.evaluation.autoencoder import round_trip
 from tenku.evaluation.judge import Judge, load_judge
 from tenku.evaluation.parsing import ParsedVideo, parse_video
@@ -22,6 +21,7 @@ from tenku.evaluation.report import Report, Row
 from tenku.evaluation.scoring import MEASURES, Check, score
 from tenku.pipeline import VideoPipeline
 from tenku.timeline import GenerationRequest
+from tenku.vae import Autoencoder
 from tenku.worlds import SceneDescription, WorldConfig, simulate_clip
 from tenku.worlds.captions import plain_prompt
 from tenku.worlds.vocabulary import LANGUAGES, Language
@@ -140,7 +140,7 @@ def _score_cases(cases: Iterable[Case], pipeline: VideoPipeline, judge: Judge) -
     for case in cases:
         for language in LANGUAGES:
             yield _score(case, language, generate(pipeline, case, language), judge)
-        yield _score(case, _DECODED, _decoded(pipeline.model, case.frames), judge)
+        yield _score(case, _DECODED, _decoded(pipeline.model.vae, case.frames), judge)
         true = parse_video(case.frames, judge, FPS)
         yield _Scored(_TRUE, case.pairs, score(case.description, true), 1.0)
         if case.pairs in previous:
@@ -148,8 +148,8 @@ def _score_cases(cases: Iterable[Case], pipeline: VideoPipeline, judge: Judge) -
         previous[case.pairs] = true
 
 
-def _decoded(model: Model, frames: Frames) -> Frames:
-    decoded: Frames = round_trip(model.vae, torch.from_numpy(frames)).numpy()
+def _decoded(vae: Autoencoder, frames: Frames) -> Frames:
+    decoded: Frames = round_trip(vae, torch.from_numpy(frames)).numpy()
     return decoded
 
 

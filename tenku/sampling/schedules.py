@@ -1,6 +1,7 @@
 """Noise schedules: the levels, falling from noise to 0, at which a solver asks."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 
 _TRAINED_LEVELS = 1_000  # of open models: the least noise they know is one of so many
 _ALMOST_ONE = 1 - 1e-6  # a level of 1 has no logarithm of signal to noise
@@ -23,6 +24,21 @@ def euler_sigmas(num_steps: int, shift: float) -> list[float]:
     """What diffusers' `FlowMatchEulerDiscreteScheduler` takes: the least level is shifted twice."""
     lowest = _shifted([1 / _TRAINED_LEVELS], shift)[0]
     return [*_shifted(_evenly(1.0, lowest, _checked(num_steps)), shift), 0.0]
+
+
+def stretched_sigmas(num_steps: int, shift: float, least: float) -> list[float]:
+    """What LTX-Video takes: evenly spaced from 1 to the length of a step, shifted, and, unless `least` is 0,
+    stretched so that the last jump to 0 is from there."""
+    levels = _shifted(_evenly(1.0, 1 / _checked(num_steps), num_steps), shift)
+    stretch = (1 - least) / (1 - levels[-1]) if least and num_steps > 1 else 1.0
+    return [*(1 - stretch * (1 - level) for level in levels), 0.0]
+
+
+def shift_of_size(num_tokens: int, known: Sequence[tuple[int, float]]) -> float:
+    """The shift for so many tokens: its logarithm lies on the straight line through the two that are `known`,
+    each of a number of tokens."""
+    (few, low), (many, high) = known
+    return math.exp(low + (high - low) * (num_tokens - few) / (many - few))
 
 
 def _checked(num_steps: int) -> int:

@@ -1,22 +1,30 @@
-"""The autoencoders of Wan 2.1 (4×8×8, 16 channels) and Wan 2.2 (4×16×16, 48 channels), weight-exact, for inference.
+"""The autoencoders of Wan 2.1 (4×8×8, 16 channels) and Wan 2.2 (4×16×16, 48 channels), exact, for inference.
 
-Frames are (t h w c) inside: the channels of a position lie side by side, where norms, matrices and convolutions
-want them. Clips of a batch go one after the other. Every layer sees the present and the past, never the future:
-what it needs of the past is its last two frames, carried in a `WanStreamState`, so a clip may come in chunks of
-any size. Stages work on four frames at a time, whatever the chunk, so memory does not grow with length.
+Frames are (t c h w) inside, and the clips of a batch go one after the other. Every layer sees the present and
+the past, never the future: what it needs of the past is its last two frames, carried in a `WanStreamState`,
+so a clip may come in chunks. Layers work on four frames at a time, whatever the chunk: memory does not grow
+with length.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Final
 
 import torch
-from einops import rearrange, reduce, repeat
+from einops import rearrange, reduce
 from torch import Tensor, nn
 from torch.nn import functional
 
-_FRAMES_AT_ONCE = 4
-_TINY = 1e-24  # only keeps the norm of an all-zero position from dividing by zero
+from tenku.vae.winograd import time_convolution
+
+_FRAMES_AT_ONCE: Final = 4
+_CHUNK: Final = 4  # latent frames that fill each stage's four frames at a time
+_BAND_BYTES: Final = (
+    7_000_000  # of what a convolution reads: a few such buffers fit a processor's outer cache
+)
+_FEWEST_ROWS: Final = 8  # of a band: the rows above and below it are activated twice
+_TINY: Final = 1e-24  # only keeps the norm of an all-zero position from dividing by zero
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,25 +86,28 @@ class WanAutoencoderConfig:
 
 @dataclass(slots=True)
 class WanStreamState:
-    """The last frames (t h w c) that each layer has seen of one clip; nothing at the start of a stream.
+    """What each layer keeps of the last frames (t c h w) of one clip; nothing at the start of a stream.
 
     One state serves one clip in one direction: give it to every chunk of that clip in order.
     """
 
-    seen: dict[nn.Module, Tensor] = field(default_factory=dict)
+    kept: dict[nn.Module, Tensor] = field(default_factory=dict)
 
     def with_past(self, layer: nn.Module, frames: Tensor, length: int) -> Tensor:
         """`frames` behind the `length` frames that `layer` saw before them, black at a stream's start."""
-        before = self.seen.get(layer)
-        if before is None:
-            before = frames.new_zeros(length, *frames.shape[1:])
-        frames = torch.cat([before, frames])
-        self.seen[layer] = frames[-length:].clone()
+        past = self.kept.get(layer)
+        if past is None:
+            past = frames.new_zeros(length, *frames.shape[1:])
+        frames = torch.cat([past, frames])
+        self.kept[layer] = frames[-length:].clone()
         return frames
 
 
 class CausalConvolution(nn.Module):
-    """3×3×3 convolution that sees the present frame and the two before; `normed`, of SiLU(RMS norm(x))."""
+    """3×3×3 convolution that sees the present frame and the two before; `normed`, of SiLU(RMS norm(x)).
+
+    Norm, convolution and sum are made together, in bands of rows that stay in the processor's cache.
+    """
 
     def __init__(self, in_width: int, out_width: int, *, normed: bool = True) -> None:
         super().__init__()
@@ -105,14 +116,53 @@ class CausalConvolution(nn.Module):
         self.bias = nn.Parameter(torch.zeros(out_width))
         nn.init.kaiming_uniform_(self.weight, a=5**0.5)
 
-    def forward(self, x: Tensor, state: WanStreamState) -> Tensor:
-        """(t h w c) → (t h w d)."""
-        frames = state.with_past(self, x, 2)
-        if self.scale is not None:
-            frames = functional.silu(_norm(frames, self.scale))
-        clip = rearrange(frames, "t h w c -> 1 c t h w")
-        out = functional.conv3d(clip, self.weight, self.bias, padding=(0, 1, 1))
-        return rearrange(out, "1 c t h w -> t h w c")
+    def forward(self, x: Tensor, state: WanStreamState, added: Tensor | None = None) -> Tensor:
+        """(t c h w) → (t d h w), plus what is `added`."""
+        past = state.kept.get(self)
+        if past is None:  # of one frame, nothing need be multiplied with the black before it
+            past = x.new_zeros(0 if len(x) == 1 else 2, *x.shape[1:])
+        convolve = time_convolution(self.weight[:, :, 2 - len(past) :], len(x), x.shape[2] * x.shape[3])
+        out = x.new_empty(len(x), len(self.weight), *x.shape[2:])
+        kept = x.new_zeros(2, *x.shape[1:])
+        for rows in _bands(x):
+            window = self._window(x, past, rows)
+            last = window[-2:, :, 1:-1]
+            kept[-len(last) :, :, rows] = last
+            made = convolve(window).add_(self.bias[:, None, None])
+            out[:, :, rows] = made if added is None else made.add_(added[:, :, rows])
+        state.kept[self] = kept
+        return out
+
+    def _window(self, x: Tensor, past: Tensor, rows: slice) -> Tensor:
+        """A band of past and present, activated, with the row above and the row below it, black outside."""
+        num_past, (num_frames, channels, height, width) = len(past), x.shape
+        window = x.new_zeros(num_past + num_frames, channels, rows.stop - rows.start + 2, width)
+        there = slice(max(rows.start - 1, 0), min(rows.stop + 1, height))
+        inside = window[:, :, there.start - rows.start + 1 : there.stop - rows.start + 1]
+        inside[:num_past] = past[:, :, there]
+        present = x[:, :, there]
+        inside[num_past:] = (
+            present if self.scale is None else functional.silu(_norm(present, self.scale), True)
+        )
+        return window
+
+
+def _bands(x: Tensor) -> Iterator[slice]:
+    """Rows of frames (t c h w) that are worked on together; all of them where there is no such cache."""
+    height, width = x.shape[2:]
+    rows = height
+    if x.device.type == "cpu":
+        rows = max(_BAND_BYTES // (len(x) * x.shape[1] * width * x.element_size()), _FEWEST_ROWS)
+    for start in range(0, height, rows):
+        yield slice(start, min(start + rows, height))
+
+
+def _norm(x: Tensor, scale: Tensor) -> Tensor:
+    """RMS norm over the channels of (t c h w), made in at least float32."""
+    exact = x if x.dtype == torch.float64 else x.float()
+    inverse = exact.square().sum(1, keepdim=True).clamp_min_(_TINY).rsqrt_()
+    normed: Tensor = (exact * inverse).mul_((scale * x.shape[1] ** 0.5)[:, None, None]).to(x.dtype)
+    return normed
 
 
 class ResidualBlock(nn.Module):
@@ -122,12 +172,13 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.first = CausalConvolution(in_width, out_width)
         self.second = CausalConvolution(out_width, out_width)
-        self.shortcut = nn.Linear(in_width, out_width) if in_width != out_width else None
+        self.shortcut = nn.Conv2d(in_width, out_width, 1) if in_width != out_width else None
 
     def forward(self, x: Tensor, state: WanStreamState) -> Tensor:
-        """(t h w c) → (t h w d)."""
-        out: Tensor = self.second(self.first(x, state), state)
-        return out + (x if self.shortcut is None else self.shortcut(x))
+        """(t c h w) → (t d h w)."""
+        y = self.first(x, state)
+        out: Tensor = self.second(y, state, added=x if self.shortcut is None else self.shortcut(x))
+        return out
 
 
 class FrameAttention(nn.Module):
@@ -140,10 +191,12 @@ class FrameAttention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(t h w c) → the same shape."""
-        query, key, value = self.qkv(_norm(x, self.scale).flatten(1, 2)).unsqueeze(1).chunk(3, -1)
+        """(t c h w) → the same shape."""
+        tokens = rearrange(_norm(x, self.scale), "t c h w -> t 1 (h w) c")
+        query, key, value = self.qkv(tokens).chunk(3, -1)
         attended = functional.scaled_dot_product_attention(query, key, value)
-        return x + self.out(attended).view_as(x)
+        out: Tensor = x + rearrange(self.out(attended), "t 1 (h w) c -> t c h w", h=x.shape[2])
+        return out
 
 
 class Middle(nn.Module):
@@ -156,7 +209,7 @@ class Middle(nn.Module):
         self.after = ResidualBlock(width, width)
 
     def forward(self, x: Tensor, state: WanStreamState) -> Tensor:
-        """(t h w c) → the same shape."""
+        """(t c h w) → the same shape."""
         out: Tensor = self.after(self.attention(self.before(x, state)), state)
         return out
 
@@ -170,13 +223,13 @@ class Downsample(nn.Module):
         self.temporal = nn.Conv1d(width, width, 3) if halves_time else None
 
     def forward(self, x: Tensor, state: WanStreamState) -> Tensor:
-        """(t h w c) → (t' h/2 w/2 c)."""
-        x = _in_space(functional.pad(x, (0, 0, 0, 1, 0, 1)), self.spatial)
+        """(t c h w) → (t' c h/2 w/2)."""
+        x = self.spatial(functional.pad(x, (0, 1, 0, 1)))
         if self.temporal is None:
             return x
-        first = 0 if self in state.seen else 1
+        first = 0 if self in state.kept else 1
         if first:
-            state.seen[self] = x[:1]
+            state.kept[self] = x[:1]
         frames = state.with_past(self, x[first:], 1)
         return torch.cat([x[:first], _in_time(frames, self.temporal, stride=2)])
 
@@ -190,12 +243,44 @@ class Upsample(nn.Module):
         self.temporal = nn.Conv1d(in_width, 2 * in_width, 3) if doubles_time else None
 
     def forward(self, x: Tensor, state: WanStreamState) -> Tensor:
-        """(t h w c) → (t' 2h 2w d)."""
+        """(t c h w) → (t' d 2h 2w)."""
         if self.temporal is not None:
-            first = 0 if self in state.seen else 1  # it stays one frame, and those after it do not see it
+            first = 0 if self in state.kept else 1  # it stays one frame, and those after it do not see it
             doubled = _in_time(state.with_past(self, x[first:], 2), self.temporal)
-            x = torch.cat([x[:first], rearrange(doubled, "t h w (k c) -> (t k) h w c", k=2)])
-        return _in_space(repeat(x, "t h w c -> t (h p) (w q) c", p=2, q=2), self.spatial)
+            x = torch.cat([x[:first], rearrange(doubled, "t (k c) h w -> (t k) c h w", k=2)])
+        return _of_doubled(x, self.spatial)
+
+
+def _of_doubled(x: Tensor, layer: nn.Conv2d) -> Tensor:
+    """`layer` of frames (t c h w) whose every position is repeated to 2×2: (t d 2h 2w).
+
+    A repeated position meets two or three taps of the kernel at once, so their sum will do: four kernels of
+    2×2 taps on the small picture, one for each place in the 2×2.
+    """
+    height, width = x.shape[2:]
+    padded = functional.pad(x, (1, 1, 1, 1))
+    out = x.new_empty(len(x), layer.out_channels, 2 * height, 2 * width)
+    for p in (0, 1):
+        for q in (0, 1):
+            kernel = _paired(_paired(layer.weight, p, 2), q, 3)
+            part = padded[:, :, p : p + height + 1, q : q + width + 1]
+            out[:, :, p::2, q::2] = functional.conv2d(part, kernel, layer.bias)
+    return out
+
+
+def _paired(kernel: Tensor, place: int, axis: int) -> Tensor:
+    """Three taps as the two that the first or the second of two like positions meets."""
+    first, second, third = kernel.unbind(axis)
+    return torch.stack([first + second, third] if place else [first, second + third], axis)
+
+
+def _in_time(frames: Tensor, layer: nn.Conv1d, stride: int = 1) -> Tensor:
+    """A convolution over three frames at a time: (t c h w) → ((t − 2) / stride d h w)."""
+    stop, flat = len(frames) - 2, frames.flatten(2)
+    seen = torch.cat([flat[tap : stop + tap : stride] for tap in range(3)], 1)
+    assert layer.bias is not None
+    out = layer.weight.transpose(1, 2).flatten(1) @ seen + layer.bias[:, None]
+    return out.view(*out.shape[:2], *frames.shape[2:])
 
 
 class DownStage(nn.Module):
@@ -211,7 +296,7 @@ class DownStage(nn.Module):
         self.factors = (2 if halves_time else 1, 1 if last else 2)
 
     def forward(self, x: Tensor, state: WanStreamState) -> Tensor:
-        """(t h w c) → (t' h' w' d)."""
+        """(t c h w) → (t' d h' w')."""
         y = x
         for block in self.blocks:
             y = block(y, state)
@@ -223,8 +308,8 @@ class DownStage(nn.Module):
         """Each block's channels × frames × pixels, in that order, in `width` means."""
         time, side = self.factors
         x = functional.pad(x, (0, 0, 0, 0, 0, 0, len(x) % time, 0))
-        blocks = rearrange(x, "(t f) (h p) (w q) c -> t h w (c f p q)", f=time, p=side, q=side)
-        return reduce(blocks, "t h w (d n) -> t h w d", "mean", d=width)
+        blocks = rearrange(x, "(t f) c (h p) (w q) -> t (c f p q) h w", f=time, p=side, q=side)
+        return reduce(blocks, "t (d n) h w -> t d h w", "mean", d=width)
 
 
 class UpStage(nn.Module):
@@ -241,20 +326,20 @@ class UpStage(nn.Module):
         self.time = 2 if doubles_time else 1
 
     def forward(self, x: Tensor, state: WanStreamState) -> Tensor:
-        """(t h w c) → (t' h' w' d)."""
-        y, starts = x, not (self.blocks[0].first in state.seen)
+        """(t c h w) → (t' d h' w')."""
+        y, starts = x, self.blocks[0].first not in state.kept
         for block in self.blocks:
             y = block(y, state)
         if self.up is not None:
             y = self.up(y, state)
         if self.repeated_width is None:
             return y
-        return y + self._repeated(x, self.repeated_width)[self.time - 1 if starts else 0 :]
+        return y.add_(self._repeated(x, self.repeated_width)[self.time - 1 if starts else 0 :])
 
     def _repeated(self, x: Tensor, width: int) -> Tensor:
         """The inverse of a `DownStage`'s averages: channels are repeated, then laid out as blocks."""
-        channels = x.repeat_interleave(width * self.time * 4 // x.shape[-1], -1)
-        return rearrange(channels, "t h w (c f p q) -> (t f) (h p) (w q) c", f=self.time, p=2, q=2)
+        channels = x.repeat_interleave(width * self.time * 4 // x.shape[1], 1)
+        return rearrange(channels, "t (c f p q) h w -> (t f) c (h p) (w q)", f=self.time, p=2, q=2)
 
 
 def _blocks(in_width: int, out_width: int, depth: int) -> nn.ModuleList:
@@ -262,25 +347,8 @@ def _blocks(in_width: int, out_width: int, depth: int) -> nn.ModuleList:
     return nn.ModuleList(ResidualBlock(*pair) for pair in pairwise(widths))
 
 
-def _norm(x: Tensor, scale: Tensor) -> Tensor:
-    return functional.rms_norm(x, x.shape[-1:], scale, _TINY)
-
-
-def _in_space(x: Tensor, layer: nn.Conv2d) -> Tensor:
-    return rearrange(layer(rearrange(x, "t h w c -> t c h w")), "t c h w -> t h w c")
-
-
-def _in_time(frames: Tensor, layer: nn.Conv1d, stride: int = 1) -> Tensor:
-    """A convolution over three frames at a time: (t h w c) → ((t − 2) / stride h w d)."""
-    stop = len(frames) - 2
-    out = functional.linear(frames[:stop:stride], layer.weight[:, :, 0], layer.bias)
-    for tap in (1, 2):
-        out += functional.linear(frames[tap : stop + tap : stride], layer.weight[:, :, tap])
-    return out
-
-
 class WanEncoder(nn.Module):
-    """Patched frames (t h w c) → mean and log-variance of latents (t' h' w' 2z)."""
+    """Patched frames (t c h w) → mean and log-variance of latents (t' 2z h' w')."""
 
     def __init__(self, config: WanAutoencoderConfig) -> None:
         super().__init__()
@@ -299,11 +367,11 @@ class WanEncoder(nn.Module):
         )
         self.middle = Middle(widths[-1])
         self.conv_out = CausalConvolution(widths[-1], 2 * config.latent_channels)
-        self.posterior = nn.Linear(2 * config.latent_channels, 2 * config.latent_channels)
+        self.posterior = nn.Conv2d(2 * config.latent_channels, 2 * config.latent_channels, 1)
 
     def forward(self, frames: Tensor, state: WanStreamState) -> Tensor:
         """Each layer takes four frames at a time, after a stream's first alone."""
-        first = 0 if self.conv_in in state.seen else 1
+        first = 0 if self.conv_in in state.kept else 1
         x = frames
         for layer in (self.conv_in, *self.stages, self.middle, self.conv_out):
             x = torch.cat([layer(piece, state) for piece in _pieces(x, first)])
@@ -312,13 +380,13 @@ class WanEncoder(nn.Module):
 
 
 class WanDecoder(nn.Module):
-    """Latents (t h w z) → patched frames (t' h' w' c)."""
+    """Latents (t z h w) → patched frames (t' c h' w')."""
 
     def __init__(self, config: WanAutoencoderConfig) -> None:
         super().__init__()
         widths = [config.decoder_width * multiplier for multiplier in config.width_multipliers[::-1]]
         doubles = (*config.halves_time[::-1], False)
-        self.latents = nn.Linear(config.latent_channels, config.latent_channels)
+        self.latents = nn.Conv2d(config.latent_channels, config.latent_channels, 1)
         self.conv_in = CausalConvolution(config.latent_channels, widths[0], normed=False)
         self.middle = Middle(widths[0])
         self.stages = nn.ModuleList()
@@ -338,17 +406,17 @@ class WanDecoder(nn.Module):
 
     def forward(self, latents: Tensor, state: WanStreamState) -> Iterator[Tensor]:
         """Frames a few at a time: what a layer makes goes through all that follow before it makes more."""
-        first = 0 if self.conv_in in state.seen else 1
+        first = 0 if self.conv_in in state.kept else 1
         layers = (self.conv_in, self.middle, *self.stages, self.conv_out)
         yield from _through(layers, self.latents(latents), state, first)
 
 
 def _pieces(x: Tensor, first: int) -> Iterator[Tensor]:
     """A stream's first frame alone, then four at a time."""
-    lengths = [first] if first else []
+    if first:
+        yield x[:first]
     for start in range(first, len(x), _FRAMES_AT_ONCE):
-        lengths.append(min(_FRAMES_AT_ONCE, len(x) - start))
-    yield from x.split(lengths)
+        yield x[start : start + _FRAMES_AT_ONCE]
 
 
 def _through(layers: Sequence[nn.Module], x: Tensor, state: WanStreamState, first: int) -> Iterator[Tensor]:
@@ -363,7 +431,8 @@ def _through(layers: Sequence[nn.Module], x: Tensor, state: WanStreamState, firs
 class WanAutoencoder(nn.Module):
     """Video (b 3 t h w) in [−1, 1] ↔ latents (b z t' h/8 w/8), normalised by the configuration's statistics.
 
-    A latent is the mean of the posterior. No gradients: layers work in place.
+    A latent is the mean of the posterior. Networks run in the type of their weights, whatever autocast says,
+    and without gradients.
     """
 
     def __init__(self, config: WanAutoencoderConfig) -> None:
@@ -375,21 +444,22 @@ class WanAutoencoder(nn.Module):
     def encode(self, video: Tensor) -> Tensor:
         """Normalised latents (b z t' h' w') of a whole clip (b 3 t h w) in [−1, 1] with t = 1 + 4k."""
         self.config.num_latent_frames(video.shape[2])
-        return torch.cat(
-            list(self.encode_chunks(_chunks(video, _CHUNK * self.config.temporal_compression))), 2
-        )
+        chunks = _chunks(video, _CHUNK * self.config.temporal_compression)
+        return torch.cat(list(self.encode_chunks(chunks)), 2)
 
     def decode(self, latents: Tensor) -> Tensor:
         """The whole clip (b 3 1+4(t'−1) h w) of normalised latents, in [−1, 1]."""
         return torch.cat(list(self.decode_chunks(_chunks(latents, _CHUNK))), 2)
 
     def encode_chunks(self, chunks: Iterable[Tensor]) -> Iterator[Tensor]:
-        """Normalised latents of each chunk; the first has 1 + 4k frames, each other a multiple of 4."""
+        """Normalised latents of each chunk, in constant memory; the first has 1 + 4k frames, each other a
+        multiple of 4."""
         states: list[WanStreamState] = []
         for chunk in chunks:
+            self._check(chunk, new=0 if states else 1)
             states = states or [WanStreamState() for _ in chunk]
-            moments = [self._encode(clip, state) for clip, state in zip(chunk, states, strict=True)]
-            yield self.normalise(torch.stack(moments))
+            means = [self._encode(clip, state) for clip, state in zip(chunk, states, strict=True)]
+            yield self.normalise(torch.stack(means))
 
     def decode_chunks(self, chunks: Iterable[Tensor]) -> Iterator[Tensor]:
         """Frames of each chunk of latents, in constant memory; the first latent frame gives one frame."""
@@ -412,35 +482,44 @@ class WanAutoencoder(nn.Module):
     def _statistics(self, latents: Tensor) -> tuple[Tensor, Tensor]:
         mean = self.config.latent_mean or (0.0,) * self.config.latent_channels
         std = self.config.latent_std or (1.0,) * self.config.latent_channels
-        return tuple(torch.tensor(values, device=latents.device).view(-1, 1, 1, 1) for values in (mean, std))
+        rows = torch.tensor([mean, std], dtype=torch.float32, device=latents.device).view(2, -1, 1, 1, 1)
+        return rows[0], rows[1]
+
+    def _check(self, chunk: Tensor, *, new: int) -> None:
+        time, side = self.config.temporal_compression, self.config.spatial_compression
+        num_frames, height, width = chunk.shape[2:]
+        if num_frames < 1 or (num_frames - new) % time:
+            raise ValueError(f"a chunk must have {'1 + ' if new else ''}{time}·k frames, not {num_frames}")
+        if height % side or width % side:
+            raise ValueError(f"height and width must be multiples of {side}, not {height} and {width}")
 
     @torch.no_grad()
     def _encode(self, clip: Tensor, state: WanStreamState) -> Tensor:
         """A chunk (3 t h w) → means (z t' h' w')."""
         side = self.config.patch_size
         clip = clip.to(self.encoder.posterior.weight.dtype)
-        patches = rearrange(clip, "k t (h q) (w r) -> t h w (k r q)", q=side, r=side)
-        means = self.encoder(patches, state)[..., : self.config.latent_channels]
-        return rearrange(means, "t h w c -> c t h w")
+        patches = rearrange(clip, "k t (h q) (w r) -> t (k r q) h w", q=side, r=side)
+        with torch.autocast(clip.device.type, enabled=False):
+            moments = self.encoder(patches, state)
+        means: Tensor = moments[:, : self.config.latent_channels].transpose(0, 1)
+        return means
 
     @torch.no_grad()
     def _decode(self, latents: Tensor, state: WanStreamState) -> Tensor:
         """A chunk (z t h w) → frames (3 t' h' w') in [−1, 1]."""
-        x = rearrange(latents, "c t h w -> t h w c").to(self.decoder.latents.weight.dtype)
-        patches = torch.cat(list(self.decoder(x, state)))
         side = self.config.patch_size
-        frames = rearrange(patches, "t h w (k r q) -> k t (h q) (w r)", q=side, r=side)
-        return frames.float().clamp(-1, 1)
-
-
-_CHUNK = 4  # latent frames: so many fill each stage's four frames at a time
+        x = latents.transpose(0, 1).to(self.decoder.latents.weight.dtype)
+        with torch.autocast(x.device.type, enabled=False):
+            patches = torch.cat(list(self.decoder(x, state)))
+        frames = rearrange(patches, "t (k r q) h w -> k t (h q) (w r)", q=side, r=side)
+        return frames.float().clamp_(-1, 1)
 
 
 def _chunks(clip: Tensor, length: int) -> Iterator[Tensor]:
-    """A clip's (b c t h w) first frame, then `length` at a time."""
+    """The first frame of a clip (b c t h w), then `length` at a time."""
     yield clip[:, :, :1]
-    if clip.shape[2] > 1:
-        yield from clip[:, :, 1:].split(length, 2)
+    for start in range(1, clip.shape[2], length):
+        yield clip[:, :, start : start + length]
 
 
 def wan_2_1() -> WanAutoencoderConfig:
@@ -449,42 +528,8 @@ def wan_2_1() -> WanAutoencoderConfig:
         latent_channels=16,
         encoder_width=96,
         decoder_width=96,
-        latent_mean=(
-            -0.7571,
-            -0.7089,
-            -0.9113,
-            0.1075,
-            -0.1745,
-            0.9653,
-            -0.1517,
-            1.5508,
-            0.4134,
-            -0.0715,
-            0.5517,
-            -0.3632,
-            -0.1922,
-            -0.9497,
-            0.2503,
-            -0.2921,
-        ),
-        latent_std=(
-            2.8184,
-            1.4541,
-            2.3275,
-            2.6558,
-            1.2196,
-            1.7708,
-            2.6052,
-            2.0743,
-            3.2687,
-            2.1526,
-            2.8652,
-            1.5579,
-            1.6382,
-            1.1253,
-            2.8251,
-            1.9160,
-        ),
+        latent_mean=_MEAN_2_1,
+        latent_std=_STD_2_1,
     )
 
 
@@ -496,104 +541,31 @@ def wan_2_2() -> WanAutoencoderConfig:
         decoder_width=256,
         patch_size=2,
         average_shortcuts=True,
-        latent_mean=(
-            -0.2289,
-            -0.0052,
-            -0.1323,
-            -0.2339,
-            -0.2799,
-            0.0174,
-            0.1838,
-            0.1557,
-            -0.1382,
-            0.0542,
-            0.2813,
-            0.0891,
-            0.1570,
-            -0.0098,
-            0.0375,
-            -0.1825,
-            -0.2246,
-            -0.1207,
-            -0.0698,
-            0.5109,
-            0.2665,
-            -0.2108,
-            -0.2158,
-            0.2502,
-            -0.2055,
-            -0.0322,
-            0.1109,
-            0.1567,
-            -0.0729,
-            0.0899,
-            -0.2799,
-            -0.1230,
-            -0.0313,
-            -0.1649,
-            0.0117,
-            0.0723,
-            -0.2839,
-            -0.2083,
-            -0.0520,
-            0.3748,
-            0.0152,
-            0.1957,
-            0.1433,
-            -0.2944,
-            0.3573,
-            -0.0548,
-            -0.1681,
-            -0.0667,
-        ),
-        latent_std=(
-            0.4765,
-            1.0364,
-            0.4514,
-            1.1677,
-            0.5313,
-            0.4990,
-            0.4818,
-            0.5013,
-            0.8158,
-            1.0344,
-            0.5894,
-            1.0901,
-            0.6885,
-            0.6165,
-            0.8454,
-            0.4978,
-            0.5759,
-            0.3523,
-            0.7135,
-            0.6804,
-            0.5833,
-            1.4146,
-            0.8986,
-            0.5659,
-            0.7069,
-            0.5338,
-            0.4889,
-            0.4917,
-            0.4069,
-            0.4999,
-            0.6866,
-            0.4093,
-            0.5709,
-            0.6065,
-            0.6415,
-            0.4944,
-            0.5726,
-            1.2042,
-            0.5458,
-            1.6887,
-            0.3971,
-            1.0600,
-            0.3943,
-            0.5537,
-            0.5444,
-            0.4089,
-            0.7468,
-            0.7744,
-        ),
+        latent_mean=_MEAN_2_2,
+        latent_std=_STD_2_2,
     )
+
+
+# fmt: off
+# As published in Wan-Video/Wan2.1 (wan/modules/vae.py) and Wan-Video/Wan2.2 (wan/modules/vae2_2.py).
+_MEAN_2_1: Final = (
+    -0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508, 0.4134, -0.0715, 0.5517, -0.3632,
+    -0.1922, -0.9497, 0.2503, -0.2921,
+)
+_STD_2_1: Final = (
+    2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743, 3.2687, 2.1526, 2.8652, 1.5579,
+    1.6382, 1.1253, 2.8251, 1.916,
+)
+_MEAN_2_2: Final = (
+    -0.2289, -0.0052, -0.1323, -0.2339, -0.2799, 0.0174, 0.1838, 0.1557, -0.1382, 0.0542, 0.2813, 0.0891,
+    0.157, -0.0098, 0.0375, -0.1825, -0.2246, -0.1207, -0.0698, 0.5109, 0.2665, -0.2108, -0.2158, 0.2502,
+    -0.2055, -0.0322, 0.1109, 0.1567, -0.0729, 0.0899, -0.2799, -0.123, -0.0313, -0.1649, 0.0117, 0.0723,
+    -0.2839, -0.2083, -0.052, 0.3748, 0.0152, 0.1957, 0.1433, -0.2944, 0.3573, -0.0548, -0.1681, -0.0667,
+)
+_STD_2_2: Final = (
+    0.4765, 1.0364, 0.4514, 1.1677, 0.5313, 0.499, 0.4818, 0.5013, 0.8158, 1.0344, 0.5894, 1.0901,
+    0.6885, 0.6165, 0.8454, 0.4978, 0.5759, 0.3523, 0.7135, 0.6804, 0.5833, 1.4146, 0.8986, 0.5659,
+    0.7069, 0.5338, 0.4889, 0.4917, 0.4069, 0.4999, 0.6866, 0.4093, 0.5709, 0.6065, 0.6415, 0.4944,
+    0.5726, 1.2042, 0.5458, 1.6887, 0.3971, 1.06, 0.3943, 0.5537, 0.5444, 0.4089, 0.7468, 0.7744,
+)
+# fmt: on
