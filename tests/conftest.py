@@ -118,3 +118,19 @@ def published_model(tmp_path_factory: pytest.TempPathFactory) -> "Callable[[str]
         return place
 
     return folder
+
+
+@pytest.fixture(scope="session")
+def ltx_model(tmp_path_factory: pytest.TempPathFactory) -> "Callable[[str], Path]":
+    """The same of LTX-Video models."""
+    from functools import cache
+
+    from tenku.evaluation.random_ltx import LTX_PUBLISHED, write_random_ltx
+
+    @cache
+    def folder(name: str) -> "Path":
+        place = tmp_path_factory.mktemp(name)
+        write_random_ltx(LTX_PUBLISHED[name].small(), place)
+        return place
+
+    return folder

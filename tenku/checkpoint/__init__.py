@@ -12,6 +12,7 @@ from tenku.checkpoint.folder import (
     save_model,
 )
 from tenku.checkpoint.lora import MAX_LORA_WEIGHT, Lora, applied, check_loras, merge_loras
+from tenku.checkpoint.memory import Machine, MemoryPlan
 from tenku.checkpoint.open_weights import (
     OpenModel,
     load_denoiser,
@@ -28,6 +29,8 @@ __all__ = [
     "MAX_LORA_WEIGHT",
     "RUN_MODEL",
     "Lora",
+    "Machine",
+    "MemoryPlan",
     "Model",
     "OneLevel",
     "OpenModel",

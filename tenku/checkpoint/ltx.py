@@ -92,11 +92,11 @@ def ltx_config(values: Mapping[str, Any], where: str, names: Container[str]) -> 
                 f"{where} says {name} {values[name]!r}; of LTX-Video models tenku knows only {fixed!r}."
             )
     return _config(
-        channels=values.get("in_channels", 128),
-        num_heads=values.get("num_attention_heads", 32),
-        head_size=values.get("attention_head_dim", 64),
-        depth=values.get("num_layers", 28),
-        text_size=values.get("caption_channels", 4_096),
+        channels=int(values.get("in_channels", 128)),
+        num_heads=int(values.get("num_attention_heads", 32)),
+        head_size=int(values.get("attention_head_dim", 64)),
+        depth=int(values.get("num_layers", 28)),
+        text_size=int(values.get("caption_channels", 4_096)),
     )
 
 

@@ -125,6 +125,12 @@ def resident_bytes() -> int:
     return _kilobytes(status, "VmRSS")
 
 
+def peak_bytes() -> int:
+    """The most that this process has ever held of memory."""
+    status = _PROC / "self" / "status"
+    return _kilobytes(status, "VmHWM") if status.exists() else resident_bytes()
+
+
 def _free_memory() -> int:
     """Bytes that the system would give, its caches included."""
     if (_PROC / "meminfo").exists():

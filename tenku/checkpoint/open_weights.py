@@ -173,9 +173,10 @@ def load_text_encoder(
     assert parts.text_encoder is not None
     assert parts.tokenizer is not None
     Weights.of(parts.text_encoder)  # which refuses pickles and what is not whole
-    kind = T5Encoder if _is_ltx(parts) else Umt5Encoder
     try:
-        return kind.from_pretrained(parts.text_encoder, parts.tokenizer, dtype=dtype, device=device)
+        return text_encoder_kind(parts).from_pretrained(
+            parts.text_encoder, parts.tokenizer, dtype=dtype, device=device
+        )
     except UserError:
         raise
     except Exception as error:  # of many libraries; whatever it is, the text encoder is not here
@@ -183,6 +184,11 @@ def load_text_encoder(
         raise UserError(
             f"the text encoder or the tokenizer in {parts.root} cannot be read ({reason}); copy them again."
         ) from error
+
+
+def text_encoder_kind(parts: OpenPlace) -> type[Umt5Encoder] | type[T5Encoder]:
+    """The kind of text encoder that the denoiser of a model was trained with."""
+    return T5Encoder if _is_ltx(parts) else Umt5Encoder
 
 
 def load_open_model(
@@ -266,6 +272,7 @@ _BY_KIND: Final[dict[str, dict[str, Any]]] = {
     "ltx": {
         "solver": "euler",
         "guidance_scale": 3.0,
+        "shift": 1.0,
         "token_shifts": ((1_024, 0.95), (4_096, 2.05)),
         "least_sigma": 0.1,
         "width": 704,

@@ -21,7 +21,7 @@ from tenku.checkpoint.tracing import hollow, memory_of, without_numbers
 from tenku.denoiser import Denoiser, DenoiserConfig, ReadText
 from tenku.timeline import GenerationRequest
 from tenku.timeline.request import padded_num_frames
-from tenku.vae import WanAutoencoder, WanAutoencoderConfig
+from tenku.vae import LtxAutoencoder, LtxAutoencoderConfig, WanAutoencoder, WanAutoencoderConfig
 
 _TRACED_TOKENS: Final = 4_096  # at most: more is drawn out from less
 _TRACED_BLOCKS: Final = 2  # the second begins with what the first has left
@@ -56,7 +56,7 @@ class Work:
         cls,
         request: GenerationRequest,
         sampling: SamplingDefaults,
-        vae: WanAutoencoderConfig,
+        vae: WanAutoencoderConfig | LtxAutoencoderConfig,
         *,
         encodes: bool = False,
     ) -> "Work":
@@ -106,7 +106,7 @@ class Networks:
     than float32, which it runs in."""
 
     denoisers: tuple[DenoiserConfig, ...]
-    vae: WanAutoencoderConfig
+    vae: WanAutoencoderConfig | LtxAutoencoderConfig
     vae_converted: bool
     text: TextFacts
     sampling: SamplingDefaults
@@ -195,9 +195,8 @@ def _stages(networks: Networks, work: Work, placement: Placement, program: int) 
 
 
 @cache
-def _vae_bytes(config: WanAutoencoderConfig) -> dict[str, int]:
-    with torch.device("meta"):
-        vae = WanAutoencoder(config)
+def _vae_bytes(config: WanAutoencoderConfig | LtxAutoencoderConfig) -> dict[str, int]:
+    vae = _vae_of(config)
     return {part: 4 * _count(getattr(vae, part)) for part in ("encoder", "decoder")}
 
 
@@ -260,7 +259,9 @@ def _traced_denoiser(
         return memory_of(step)
 
 
-def _vae_activations(config: WanAutoencoderConfig, work: Work, chunk: int, *, encodes: bool = False) -> int:
+def _vae_activations(
+    config: WanAutoencoderConfig | LtxAutoencoderConfig, work: Work, chunk: int, *, encodes: bool = False
+) -> int:
     small, large = _TRACED_SIDES
     fewer, more = (_traced_vae(config, side, encodes) for side in (small, large))
     needed = _drawn_out(small**2, fewer, large**2, more, work.height * work.width)
@@ -270,10 +271,9 @@ def _vae_activations(config: WanAutoencoderConfig, work: Work, chunk: int, *, en
 
 
 @cache
-def _traced_vae(config: WanAutoencoderConfig, side: int, encodes: bool) -> int:
+def _traced_vae(config: WanAutoencoderConfig | LtxAutoencoderConfig, side: int, encodes: bool) -> int:
     """Of the first frame, and of a latent frame after it."""
-    with torch.device("meta"):
-        vae = WanAutoencoder(config).eval()
+    vae = _vae_of(config)
     pixels = side * config.spatial_compression
 
     def chunks() -> Iterator[Tensor]:
@@ -290,6 +290,13 @@ def _traced_vae(config: WanAutoencoderConfig, side: int, encodes: bool) -> int:
     with without_numbers():
         hollow(vae, torch.float32)
         return memory_of(run)
+
+
+def _vae_of(config: WanAutoencoderConfig | LtxAutoencoderConfig) -> WanAutoencoder | LtxAutoencoder:
+    """The autoencoder without its numbers."""
+    with torch.device("meta"):
+        made = LtxAutoencoder(config) if isinstance(config, LtxAutoencoderConfig) else WanAutoencoder(config)
+    return made.eval()
 
 
 def _drawn_out(small: int, fewer: int, large: int, more: int, wanted: int) -> int:

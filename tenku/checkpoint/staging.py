@@ -21,12 +21,13 @@ from tenku.checkpoint.open_weights import (
     knows_levels,
     load_vae,
     sampling_of,
+    text_encoder_kind,
 )
 from tenku.checkpoint.predicting import Networks, TextFacts, Work, plan_memory
 from tenku.checkpoint.renaming import made
 from tenku.checkpoint.weights import Weights
 from tenku.denoiser import Denoiser, NoiseExperts
-from tenku.text import Umt5Encoder, hollow_umt5, load_tokenizer, umt5_tensors
+from tenku.text import hollow_umt5, load_tokenizer, umt5_tensors
 from tenku.timeline import GenerationRequest
 
 
@@ -89,7 +90,7 @@ def open_on_demand(place: str | Path, *, dtype: torch.dtype) -> OpenModel:
     assert parts.tokenizer is not None
     experts = tuple(_denoiser(find_denoiser(part), dtype) for part in parts.denoisers)
     text = _text(parts.text_encoder, dtype)
-    encoder = Umt5Encoder(text.network, load_tokenizer(parts.tokenizer))
+    encoder = text_encoder_kind(parts)(text.network, load_tokenizer(parts.tokenizer))
     denoiser = joined([expert.network for expert in experts], parts)
     staging = Staging(find_networks(place), text, experts, dtype)
     if isinstance(denoiser, NoiseExperts):

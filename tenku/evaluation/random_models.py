@@ -138,7 +138,7 @@ def write_random_model(shape: PublishedShape, folder: Path, seed: int = 0) -> No
     """A model of random float32 weights in diffusers' layout; its vocabulary is single letters."""
     diffusers, transformers = library(), library("transformers")
     torch.manual_seed(seed)
-    tokenizer = _letters()
+    tokenizer = letters()
     config = transformers.UMT5Config(vocab_size=len(tokenizer), **shape.text_encoder)
     solver = diffusers.UniPCMultistepScheduler(
         prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=shape.shift
@@ -146,7 +146,7 @@ def write_random_model(shape: PublishedShape, folder: Path, seed: int = 0) -> No
     parts: dict[str, Any] = {
         "tokenizer": tokenizer,
         "text_encoder": transformers.UMT5EncoderModel(config),
-        "vae": _unsettled(diffusers.AutoencoderKLWan(**shape.vae)),
+        "vae": unsettled(diffusers.AutoencoderKLWan(**shape.vae)),
         "scheduler": solver,
         "transformer": _transformer_of(shape),
     }
@@ -199,10 +199,10 @@ def original_facts(values: Facts) -> dict[str, Any]:
 
 
 def _transformer_of(shape: PublishedShape) -> nn.Module:
-    return _unsettled(library().WanTransformer3DModel(**shape.denoiser))
+    return unsettled(library().WanTransformer3DModel(**shape.denoiser))
 
 
-def _unsettled(module: nn.Module) -> nn.Module:
+def unsettled(module: nn.Module) -> nn.Module:
     """A new module without a one or a zero left in it that a mistake could hide behind."""
     with torch.no_grad():
         for parameter in module.parameters():
@@ -211,7 +211,8 @@ def _unsettled(module: nn.Module) -> nn.Module:
     return module.eval()
 
 
-def _letters() -> Any:
+def letters() -> Any:
+    """A tokenizer whose vocabulary is single letters."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
     pieces = [(sign, 0.0) for sign in ("<pad>", "</s>", "<unk>")]

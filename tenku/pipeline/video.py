@@ -11,7 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tenku.checkpoint import Model, OpenModel, is_open, keep_freed_memory, load_model, open_on_demand
+from tenku.checkpoint import (
+    MemoryPlan,
+    Model,
+    OpenModel,
+    Staging,
+    is_open,
+    keep_freed_memory,
+    load_model,
+    open_on_demand,
+)
 from tenku.errors import UserError
 from tenku.media import Frame, Frames, Video
 from tenku.pipeline import reading
@@ -172,6 +181,11 @@ class VideoPipeline:
                 frames = shown(video)
             yield from frames
 
+    def plan(self, request: GenerationRequest) -> MemoryPlan | None:
+        """What a request needs of memory, and how the model will be held for it; None where all of it is in
+        memory already."""
+        return None if self._staging is None else self._staging.plan(request)
+
     @torch.no_grad()
     def tracks(self, request: GenerationRequest) -> Tracks | None:
         """What would move where, to be changed and given back; None if the model does not plan."""
@@ -248,13 +262,17 @@ class VideoPipeline:
     def _placed(self, request: GenerationRequest) -> int:
         """Lay the model out in memory for a request, a `UserError` if it does not fit; so many latent frames
         are decoded at a time."""
-        staging = self.model.staging if isinstance(self.model, OpenModel) else None
+        staging = self._staging
         if staging is None:
             return DECODE_CHUNK
         found = staging.plan(request)
         found.check()
         staging.arrange(found.placement)
         return found.placement.decode_chunk
+
+    @property
+    def _staging(self) -> Staging | None:
+        return self.model.staging if isinstance(self.model, OpenModel) else None
 
     def _windows(self, timeline: Timeline) -> Iterator[Window]:
         defaults = self.model.sampling

@@ -11,7 +11,7 @@ from starlette.types import Scope
 _FOLDER: Final = Path(__file__).parent / "studio"
 _POLICY: Final = (
     "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
-    "style-src 'self' 'unsafe-inline'; "
+    "style-src 'self'; "
     "connect-src 'self' ws: wss:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 )
 _MISSING: Final = (

@@ -93,11 +93,12 @@ class Umt5Encoder:
 
 def hollow_umt5(place: Path, tensors: Mapping[str, Tensor]) -> Any:
     """The network that tensors of a folder or of a file belong to, on the meta device: without its numbers."""
-    umt5 = _transformers()
+    library = _transformers()
+    kinds = {"umt5": library.UMT5EncoderModel, "t5": library.T5EncoderModel}
     try:
-        config = umt5.UMT5Config.from_pretrained(str(place)) if place.is_dir() else _config_of(tensors)
+        config = library.AutoConfig.from_pretrained(str(place)) if place.is_dir() else _config_of(tensors)
         with torch.device("meta"):
-            network = umt5.UMT5EncoderModel(config)
+            network = kinds[config.model_type](config)
     except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
         raise UserError(
             f"the text encoder in {place} cannot be read ({_first_line(error)}); copy it again."

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 from typing import Final, Literal, TypeAlias
 
 import torch
@@ -41,6 +42,11 @@ class DownShape:
     width: int
     depth: int
     downsampling: Downsampling | None = None
+
+    @property
+    def folds(self) -> bool:
+        """Whether it folds into channels what it halves."""
+        return self.downsampling not in (None, "strided")
 
     @property
     def space(self) -> int:
@@ -100,17 +106,21 @@ class LtxAutoencoderConfig:
         if min(*numbers, self.encoder_width, self.encoder_depth, self.latent_channels, self.patch_size) < 1:
             raise ValueError("widths, depths, channels and patch_size must be at least 1")
         doublings = sum(stage.upsamples for stage in self.decoder_stages)
-        if (self.temporal_compression, self.spatial_compression) != (
-            2**doublings,
-            self.patch_size * 2**doublings,
-        ):
+        grown = 2**doublings, self.patch_size * 2**doublings
+        if grown != (self.temporal_compression, self.spatial_compression):
             raise ValueError("the decoder must grow as much as the encoder shrinks")
-        for before, stage in zip(
-            (self.decoder_middle, *self.decoder_stages), self.decoder_stages, strict=False
-        ):
-            if stage.factor > 1 and (before.width != stage.factor * stage.width or not stage.upsamples):
+        widths = (self.encoder_width, *(shape.width for shape in self.encoder_stages[:-1]))
+        for width, shape in zip(widths, self.encoder_stages, strict=True):
+            folded = shape.time * shape.space**2
+            if shape.folds and (shape.width % folded or folded * width % shape.width):
+                raise ValueError(
+                    "a stage that folds must have a multiple of the channels that it folds into one"
+                )
+        for before, stage in pairwise((self.decoder_middle, *self.decoder_stages)):
+            divides = before.width == stage.factor * stage.width
+            if stage.factor > 1 and not (divides and stage.upsamples):
                 raise ValueError("a stage that upsamples by a factor must divide the width before it by that")
-            if (self.time_conditioned or stage.noisy) and before.width != stage.factor * stage.width:
+            if (self.time_conditioned or stage.noisy) and not divides:
                 raise ValueError("a decoder that knows time or noise must change its width by factors only")
         for name in ("latent_mean", "latent_std"):
             values = getattr(self, name)
@@ -310,11 +320,11 @@ class DownStage(nn.Module):
         self.blocks = nn.ModuleList(ResidualBlock(in_width, in_width) for _ in range(shape.depth))
         self.down: nn.Module | None = None
         self.widen: nn.Module | None = None
-        if shape.downsampling in (None, "strided"):
-            self.down = TimeConvolution(in_width, in_width, stride=2) if shape.downsampling else None
-            self.widen = ResidualBlock(in_width, shape.width) if in_width != shape.width else None
-        else:
+        if shape.folds:
             self.down = FoldingDownsample(in_width, shape.width, time=shape.time, space=shape.space)
+            return
+        self.down = TimeConvolution(in_width, in_width, stride=2) if shape.downsampling else None
+        self.widen = ResidualBlock(in_width, shape.width) if in_width != shape.width else None
 
     def forward(self, x: Tensor, state: LtxStreamState) -> Tensor:
         """(t c h w) → (t' d h' w')."""
@@ -455,7 +465,8 @@ class LtxDecoder(nn.Module):
 def _through(layers: Sequence[Layer], x: Tensor, state: LtxStreamState, last: bool) -> Iterator[Tensor]:
     """Frames four at a time through all layers; with the last of them the layers give up what they kept."""
     if not layers:
-        yield x
+        if len(x):
+            yield x
         return
     pieces = torch.split(x, _FRAMES_AT_ONCE) if len(x) else (x,)
     for number, piece in enumerate(pieces, 1):
@@ -572,14 +583,10 @@ class LtxAutoencoder(nn.Module):
     def _noised(self, latents: Tensor, state: LtxStreamState) -> Tensor:
         """Latents (t z h w) as noisy as the decoder wants them."""
         share = self.config.decode_noise_scale
-        if not self.config.time_conditioned or not share:
+        if not self.config.time_conditioned or not share or not len(latents):
             return latents
-        noise = [torch.randn(frame.shape, generator=state.of_latents).to(frame) for frame in latents]
-        return (
-            torch.stack([torch.lerp(*pair, share) for pair in zip(latents, noise, strict=True)])
-            if noise
-            else latents
-        )
+        noise = [torch.randn(frame.shape, generator=state.of_latents) for frame in latents]
+        return torch.lerp(latents, torch.stack(noise).to(latents), share)
 
 
 def ltx_0_9() -> LtxAutoencoderConfig:
