@@ -8,8 +8,8 @@ from tenku.denoiser import Denoiser, DenoiserConfig, Draft, NoiseExperts, ReadBy
 from tenku.timeline import Timeline
 from tenku.vae import Autoencoder
 
-# Of what is added to known latents: the same at every level, so that they do not flicker, and not that of a video
-# that anybody asks for, whose noise they may have in them.
+# Of what is added to known latents: the same at every level, so that they do not flicker, and not that of a
+# video that anybody asks for, whose noise they may have in them.
 _NOISE_SEED = 2_718_281_828
 
 

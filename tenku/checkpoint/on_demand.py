@@ -87,7 +87,7 @@ class OnDemand(Generic[Network]):
         tensors = self.source(names)
         if self.device.type != "cuda":
             return {name: tensor.to(self.device) for name, tensor in tensors.items()}
-        beside = torch.cuda.Stream(self.device)
+        beside = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
         with torch.cuda.stream(beside):
             moved = {n: t.pin_memory().to(self.device, non_blocking=True) for n, t in tensors.items()}
         beside.synchronize()

@@ -1,16 +1,15 @@
 """Peak memory of a generation, from configurations and the headers of files alone; nothing is loaded.
 
 Weights are counted from the shapes of their tensors. What networks work out is followed through them without
-numbers (`tracing.py`), small, and drawn out to the size that is asked for: beyond some thousand tokens or pixels
-everything that matters grows in proportion.
+numbers (`tracing.py`), small, and drawn out to the size that is asked for: beyond some thousand tokens or
+pixels everything that matters grows in proportion.
 """
 
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -39,9 +38,9 @@ _PIXEL_COPIES: Final = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Work:
-    """What is made at a time: latent frames in view, their height and width in latent positions, and tokens of
-    the texts; whether all of it fits into one window, whether guidance doubles the batch, and whether frames are
-    encoded."""
+    """What is made at a time: latent frames in view, their height and width in latent positions, and tokens
+    of the texts; whether all of it fits into one window, whether guidance doubles the batch, and whether
+    frames are encoded."""
 
     num_latent_frames: int
     height: int

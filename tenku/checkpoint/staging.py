@@ -34,7 +34,8 @@ from tenku.timeline import GenerationRequest
 @dataclass(slots=True)
 class Staging:
     """Brings the text encoder to read texts, then lets it go; the same with one denoiser or two experts, as a
-    placement says. The autoencoder is always there: of what is mapped from a file only what is used counts."""
+    placement says. The autoencoder is always there: of what is mapped from a file only what is used
+    counts."""
 
     networks: Networks
     text: OnDemand[Any]
@@ -83,7 +84,8 @@ class Staging:
 
 
 def open_on_demand(place: str | Path, *, dtype: torch.dtype) -> OpenModel:
-    """A published model of which each part is loaded when it is needed; what it lacks is a `UserError` now."""
+    """A published model of which each part is loaded when it is needed; what it lacks is a `UserError`
+    now."""
     parts = complete_parts(place)
     assert parts.vae is not None
     assert parts.text_encoder is not None

@@ -1,9 +1,9 @@
 """How much memory a computation will need, found out without memory and without computing.
 
-Networks run on tensors that have shapes and no numbers. What they allocate is laid out as glibc does it with the
-settings of `keep_freed_memory`: in one heap, each block in the smallest gap that holds it with room to align it.
-A gap is therefore never filled by a block of its own size, which is why the heap reaches further than the sum
-of what is alive at once.
+Networks run on tensors that have shapes and no numbers. What they allocate is laid out as glibc does it with
+the settings of `keep_freed_memory`: in one heap, each block in the smallest gap that holds it with room to
+align it. A gap is therefore never filled by a block of its own size, which is why the heap reaches further
+than the sum of what is alive at once.
 """
 
 import weakref
@@ -71,11 +71,11 @@ class Heap:
         del self._starts[start], self._ends[start + size]
 
 
-class Trace(TorchDispatchMode):
+class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Follows what is allocated and freed while it is entered; `extent` is how much memory that takes."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.heap = Heap()
         self._known: set[int] = set()
 
@@ -112,11 +112,13 @@ class Trace(TorchDispatchMode):
 
 
 def _identity(tensor: Tensor) -> int:
-    return tensor.untyped_storage()._cdata
+    identity: int = tensor.untyped_storage()._cdata
+    return identity
 
 
 def _scratch(func: Any, given: Sequence[Tensor], out: Any) -> Iterator[int]:
-    """Bytes that a kernel takes for itself while it runs, as measured of torch 2.13 on x86 (`scripts/memory`)."""
+    """Bytes that a kernel takes for itself while it runs, as measured of torch 2.13 on x86
+    (`scripts/memory`)."""
     name = func.overloadpacket.__name__
     if name == "convolution":
         yield _bytes(given[1])  # the kernel in blocks of channels
@@ -169,6 +171,7 @@ def hollow(network: nn.Module, dtype: torch.dtype | None = None) -> nn.Module:
 
 def memory_of(run: Callable[[], object]) -> int:
     """Bytes that are allocated beyond what there is before a call without numbers."""
-    with Trace() as trace:
+    trace = Trace()
+    with trace:
         run()
     return trace.extent

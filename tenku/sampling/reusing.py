@@ -54,7 +54,8 @@ class Reusing:
         return self.velocity_fn(noisy_latents, level)
 
     def _expected_change(self, place: float) -> float:
-        """Of the clean latents since the last answer, as a share of their size; infinite if nobody can say."""
+        """Of the clean latents since the last answer, as a share of their size; infinite if nobody can
+        say."""
         if len(self._answers) < 2:
             return math.inf
         before, last = self._answers

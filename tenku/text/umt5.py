@@ -92,7 +92,8 @@ class Umt5Encoder:
 
 
 def hollow_umt5(place: Path, tensors: Mapping[str, Tensor]) -> Any:
-    """The network that tensors of a folder or of a file belong to, on the meta device: without its numbers."""
+    """The network that tensors of a folder or of a file belong to, on the meta device: without its
+    numbers."""
     library = _transformers()
     kinds = {"umt5": library.UMT5EncoderModel, "t5": library.T5EncoderModel}
     try:
@@ -112,7 +113,8 @@ def hollow_umt5(place: Path, tensors: Mapping[str, Tensor]) -> Any:
 
 
 def umt5_tensors(place: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors of a folder in transformers' layout, or of a file in the original one, by transformers' names."""
+    """Tensors of a folder in transformers' layout, or of a file in the original one, by transformers'
+    names."""
     if not place.is_dir():
         return from_original(tensors)
     found = dict(tensors)

@@ -22,6 +22,7 @@ from torch.nn import functional
 from tenku.vae.winograd import time_convolution
 
 _FRAMES_AT_ONCE: Final = 4
+_CHUNK: Final = 4  # latent frames
 _NORM_EPS: Final = 1e-8
 _SHORTCUT_EPS: Final = 1e-6
 _TIME_FEATURES: Final = 256
@@ -232,8 +233,14 @@ class TimeConvolution(nn.Module):
             return x
         before = state.kept[self] if self in state.kept else x[:1].repeat(2 if self.causal else 1, 1, 1, 1)
         frames = torch.cat([before, x])
-        state.kept[self] = frames[self.stride - 3 :].clone()
-        return torch.cat([frames, frames[-1:]]) if last and not self.causal else frames
+        if self.causal:
+            state.kept[self] = frames[self.stride - 3 :].clone()
+            return frames
+        if last:
+            return torch.cat([frames, frames[-1:]])
+        due = max(len(frames) - 2, 0) // _FRAMES_AT_ONCE * _FRAMES_AT_ONCE
+        state.kept[self] = frames[due:].clone()
+        return frames[: due + 2]
 
 
 def _activated(x: Tensor, modulation: tuple[Tensor, Tensor] | None = None) -> Tensor:
@@ -495,7 +502,7 @@ class LtxAutoencoder(nn.Module):
 
     def decode(self, latents: Tensor) -> Tensor:
         """The whole clip (b 3 1+8(t'−1) h w) of normalised latents, in [−1, 1]."""
-        return torch.cat(list(self.decode_chunks(torch.split(latents, 1, 2))), 2)
+        return torch.cat(list(self.decode_chunks(torch.split(latents, _CHUNK, 2))), 2)
 
     def encode_chunks(self, chunks: Iterable[Tensor]) -> Iterator[Tensor]:
         """Normalised latents of each chunk, in constant memory; the first has 1 + 8k frames, each other a
