@@ -13,7 +13,7 @@ from diffusers import LTXImageToVideoPipeline
 from PIL import Image
 from torch import Tensor
 
-from tenku.checkpoint import load_open_model
+from tenku.checkpoint import load_open_model, open_on_demand
 from tenku.evaluation.peer import frames_of_peer, generate_with_peer, load_peer
 from tenku.media import read_picture, write_picture
 from tenku.pipeline import GenerationRequest, VideoPipeline
@@ -161,6 +161,14 @@ def test_frames_come_out_alike_however_they_are_asked_for(pipeline_of: PipelineO
     assert [part.num_latent_frames for part in parts] == [4, 2, 2]
     assert streamed.shape == (54, 64, 96, 3)
     assert np.array_equal(streamed, whole.video.frames)
+
+
+def test_parts_that_come_when_they_are_needed(ltx_model: Published) -> None:
+    folder, request = ltx_model(V0_9_1), ask(9, num_inference_steps=2)
+    whole = VideoPipeline(load_open_model(folder))(request)
+    needed = VideoPipeline(open_on_demand(folder, dtype=torch.float32))(request)
+    assert torch.equal(needed.footage.latents, whole.footage.latents)
+    assert np.array_equal(needed.video.frames, whole.video.frames)
 
 
 def test_live_is_as_long_as_was_asked(pipeline_of: PipelineOf) -> None:
