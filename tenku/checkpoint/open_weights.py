@@ -214,7 +214,20 @@ def complete_parts(place: str | Path, *, vae: bool = True) -> OpenPlace:
         lacking = lacking or "its text encoder or its tokenizer"
     if lacking:
         raise UserError(f"{place} lacks {lacking}; give the whole folder of the model, as it is on the hub.")
+    if vae and parts.vae is not None and _is_ltx(parts):
+        _check_version(parts.vae)
     return parts
+
+
+def _check_version(vae: Path) -> None:
+    """A `UserError` about LTX-Video 0.9.5 and later: its denoiser counts frames otherwise, and it is sampled
+    by another schedule. It is told by its autoencoder."""
+    _, config = find_vae(vae)
+    if isinstance(config, LtxAutoencoderConfig) and any(stage.folds for stage in config.encoder_stages):
+        raise UserError(
+            f"{vae} is of LTX-Video 0.9.5 or later, with which tenku cannot make videos yet; give 0.9 or "
+            "0.9.1."
+        )
 
 
 def _with_own_vae(parts: OpenPlace) -> OpenPlace:

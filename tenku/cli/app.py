@@ -16,6 +16,7 @@ from tenku.cli.generate import generate
 from tenku.cli.keys import keys
 from tenku.cli.live import live
 from tenku.cli.loop import loop
+from tenku.cli.plan import plan
 from tenku.cli.remix import remix
 from tenku.cli.serve import serve
 from tenku.cli.simulate import simulate
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 _MAKING = (generate, extend, fill, loop, blend, remix, edit, storyboard, live)
-for verb in (*_MAKING, simulate, train, evaluate, certify, verify, serve, worker):
+for verb in (*_MAKING, simulate, train, evaluate, plan, certify, verify, serve, worker):
     app.command()(verb)
 app.add_typer(keys, name="keys")
 

@@ -168,6 +168,7 @@ def _with_loras(model: str, loras: Sequence[LoraArgument]) -> "VideoPipeline":
     mixed = [Lora(path=each.path, weight=each.weight, expert=each.expert) for each in loras]
     check_loras(model, mixed)  # before minutes are spent
     pipeline = VideoPipeline.from_pretrained(model)
+    pipeline.hold()
     merge_loras(pipeline.model.denoiser, mixed)  # never taken out again: the weights of before are let go
     return pipeline
 

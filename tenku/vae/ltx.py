@@ -1,10 +1,10 @@
 """The autoencoders of LTX-Video 0.9, 0.9.1 and 0.9.5 (8×32×32, 128 channels), exact, for inference.
 
 Frames are (t c h w) inside, and the clips of a batch go one after the other. The encoder sees the present
-and the past. The decoder also looks ahead, at one frame in every convolution: some twenty latent frames in
-all, as many as a usual clip has. Chunks that overlap by that would be made many times over. Instead every
-layer keeps its last two frames in an `LtxStreamState` and is a frame behind until the clip ends: nothing is
-made twice, and memory does not grow with length, but the first frames come late.
+and the past. The decoder also looks ahead, at one frame in every convolution: 22 to 31 latent frames in all,
+more than a usual clip has. Chunks that overlap by that would be made many times over. Instead every layer
+keeps its last two frames in an `LtxStreamState` and is a frame behind until the clip ends: nothing is made
+twice, and memory does not grow with length, but the first frames come late.
 """
 
 import math
@@ -233,14 +233,8 @@ class TimeConvolution(nn.Module):
             return x
         before = state.kept[self] if self in state.kept else x[:1].repeat(2 if self.causal else 1, 1, 1, 1)
         frames = torch.cat([before, x])
-        if self.causal:
-            state.kept[self] = frames[self.stride - 3 :].clone()
-            return frames
-        if last:
-            return torch.cat([frames, frames[-1:]])
-        due = max(len(frames) - 2, 0) // _FRAMES_AT_ONCE * _FRAMES_AT_ONCE
-        state.kept[self] = frames[due:].clone()
-        return frames[: due + 2]
+        state.kept[self] = frames[self.stride - 3 :].clone()
+        return torch.cat([frames, frames[-1:]]) if last and not self.causal else frames
 
 
 def _activated(x: Tensor, modulation: tuple[Tensor, Tensor] | None = None) -> Tensor:

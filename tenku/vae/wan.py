@@ -20,9 +20,7 @@ from tenku.vae.winograd import time_convolution
 
 _FRAMES_AT_ONCE: Final = 4
 _CHUNK: Final = 4  # latent frames that fill each stage's four frames at a time
-_BAND_BYTES: Final = (
-    7_000_000  # of what a convolution reads: a few such buffers fit a processor's outer cache
-)
+_BAND_BYTES: Final = 7_000_000  # that a convolution reads: a few such buffers fit the processor's cache
 _FEWEST_ROWS: Final = 8  # of a band: the rows above and below it are activated twice
 _TINY: Final = 1e-24  # only keeps the norm of an all-zero position from dividing by zero
 
@@ -129,7 +127,7 @@ class CausalConvolution(nn.Module):
             last = window[-2:, :, 1:-1]
             kept[-len(last) :, :, rows] = last
             made = convolve(window).add_(self.bias[:, None, None])
-            out[:, :, rows] = made if added is None else made.add_(added[:, :, rows])
+            torch.add(made, 0 if added is None else added[:, :, rows], out=out[:, :, rows])
         state.kept[self] = kept
         return out
 

@@ -237,7 +237,7 @@ def test_tensors_that_do_not_fit_are_named() -> None:
         ltx_vae.from_published(tensors, ltx_0_9_1())
 
 
-@pytest.mark.parametrize("name", [V0_9, V0_9_1, V0_9_5])
+@pytest.mark.parametrize("name", [V0_9, V0_9_1])
 def test_a_whole_model_in_diffusers_layout(ltx_model: Published, name: str) -> None:
     folder = ltx_model(name)
     model = load_open_model(folder)
@@ -248,6 +248,13 @@ def test_a_whole_model_in_diffusers_layout(ltx_model: Published, name: str) -> N
     assert (model.vae.config.decode_timestep, model.vae.config.decode_noise_scale) == (0.05, 0.025)
     assert load_text_encoder(folder).encode(["a red ball"]).tokens.shape == (1, 128, 32)
     assert len(model.vae.config.latent_mean) == len(model.vae.config.latent_std) == 16
+
+
+def test_a_later_model_is_refused_as_a_whole(ltx_model: Published) -> None:
+    folder = ltx_model(V0_9_5)
+    assert isinstance(load_vae(folder), LtxAutoencoder)
+    with pytest.raises(UserError, match=r"is of LTX-Video 0\.9\.5 or later, .* give 0\.9 or 0\.9\.1\."):
+        load_open_model(folder)
 
 
 def test_how_it_wants_to_be_sampled(ltx_model: Published, tmp_path: Path) -> None:
