@@ -80,7 +80,8 @@ class VideoPipeline:
         return cls(open_on_demand(place, dtype=torch.bfloat16 if multiplies_bfloat16() else torch.float32))
 
     def hold(self) -> None:
-        """Keep the denoiser of open weights in memory from now on: somebody is about to change its weights."""
+        """Keep the denoiser of open weights in memory from now on: somebody is about to change its
+        weights."""
         if isinstance(self.model, OpenModel) and self.model.staging is not None:
             self.model.staging.hold()
 
