@@ -57,6 +57,10 @@ def smallest() -> EmbeddedRecipe:
             refiner_width=16,
         ),
         reader=replace(recipe.reader, latent_channels=6, hidden_size=16, num_heads=2),
+        num_painted=4,
+        sharpening_task=replace(
+            recipe.sharpening_task, batch_size=2, crop=16, num_latent_frames=2, critic_width=4, num_held_out=1
+        ),
         reader_task=replace(recipe.reader_task, positions_per_step=32, held_out_batch=2, num_samples=2),
         draft_task=replace(recipe.draft_task, positions_per_step=32, held_out_batch=2, num_samples=2),
         denoiser_task=replace(recipe.denoiser_task, tokens_per_step=32, held_out_batch=2, num_samples=2),
@@ -77,13 +81,15 @@ def test_every_stage_leaves_its_folder(output: Path) -> None:
         "draft",
         "latents",
         "model",
+        "painted",
         "planner",
         "reader",
+        "sharpen",
         "text",
         "vae",
     ]
     assert sorted(os.listdir(output / "model")) == ["config.json", "model.safetensors"]
-    for stage in ("vae", "text", "planner", "reader", "draft", "denoiser"):
+    for stage in ("vae", "text", "planner", "reader", "draft", "denoiser", "sharpen"):
         assert {"checkpoint.pt", "metrics.jsonl", "samples"} <= set(os.listdir(output / stage))
     assert not list(output.rglob("*.partial"))
     assert sorted(os.listdir(output / "latents")) == ["clip", "picture"]  # sketches have no pixels to encode
@@ -262,6 +268,7 @@ def test_a_model_of_another_shape_is_no_start(
             ("clips", "latents", "denoiser"),
             "the stage denoiser needs the draft, .*; follow the stage draft too",
         ),
+        (("clips", "sharpen"), "the stage sharpen needs the latents, .*; follow the stage latents too"),
         (("text",), "the stage text needs the clips"),
     ],
 )
@@ -292,7 +299,7 @@ def test_a_run_that_is_out_of_time_goes_on_later(tmp_path: Path) -> None:
 
 
 def test_unknown_recipes_are_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no recipe 'huge'; there is embedded, judge, tiny"):
+    with pytest.raises(UserError, match="no recipe 'huge'; there is embedded, judge, .*tiny"):
         run_recipe("huge", tmp_path, resume=False, minutes=None, steps=None)
 
 
@@ -301,7 +308,7 @@ def test_unknown_stages_are_named(tmp_path: Path) -> None:
         run_recipe("tiny", tmp_path / "run", resume=False, minutes=None, steps=None, stages=("vae", "dream"))
     assert str(raised.value) == (
         "there is no stage 'dream'; there is clips, vae, text, planner, latents, reader, draft, "
-        "denoiser, low_noise."
+        "denoiser, low_noise, painted, sharpen."
     )
     assert not (tmp_path / "run").exists()
 

@@ -100,6 +100,16 @@ class VideoPipeline:
         video = Video(frames=np.stack(frames), fps=request.fps)
         return GenerationResult(video, seconds, *self.not_read(request.prompt), self.whole(parts, asked))
 
+    @torch.inference_mode()
+    def latents(self, asked: GenerationRequest | Task, tracks: Tracks | None = None) -> Tensor:
+        """Normalised latents (1 c t h w) of a request or task, as a call makes them; nothing is decoded."""
+        request, timeline = self._laid_out(asked, tracks)
+        making, parts = self._making(request, timeline), []
+        for window in self._windows(timeline):
+            along = plan(making, window)
+            parts.append(making.add(window, paint(making, window, along), along).latents)
+        return torch.cat(parts, 2)
+
     def stream(
         self,
         asked: GenerationRequest | Task,

@@ -2,10 +2,12 @@
 
 Stages, each resumable by itself: simulate clips → fit the autoencoder → read captions → plan tracks → encode
 the clips → read tracks from them → draft them from tracks → denoise, at low noise perhaps with an expert of
-its own. They lie in the output folder as `clips`, `vae`, `text`, `planner`, `latents`, `reader`, `draft`,
-`denoiser` and `low_noise`, the finished model as `model`.
+its own → paint some clips → sharpen the decoder. They lie in the output folder as `clips`, `vae`, `text`,
+`planner`, `latents`, `reader`, `draft`, `denoiser`, `low_noise`, `painted` and `sharpen`, the finished model as
+`model`.
 """
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -39,9 +41,11 @@ from tenku.training.denoiser import DenoiserTask, DenoiserTaskConfig
 from tenku.training.distributed import first_rank_first, join_world
 from tenku.training.draft import DraftTask, DraftTaskConfig
 from tenku.training.metrics import OutOfTimeError, announce
+from tenku.training.painted import PaintedClips, paint_clips, painted_chunks
 from tenku.training.planner import PlannerTask, PlannerTaskConfig
 from tenku.training.reader import ReaderTask, ReaderTaskConfig
 from tenku.training.scene_targets import NUM_REGISTERS, REGISTERS_PER_SHOT
+from tenku.training.sharpening import SharpenedAutoencoder, SharpeningTask, SharpeningTaskConfig
 from tenku.training.text import SceneReader, TextTask, TextTaskConfig
 from tenku.training.trainer import Task, Trainer, TrainerConfig, put_trained
 from tenku.training.vae import ClipFrames, VaeTask, VaeTaskConfig
@@ -52,7 +56,10 @@ from tenku.worlds.clip import simulate_clip
 HELD_OUT_SEED: Final = 40_000_000  # clips that no stage trains on
 
 _START: Final = "start"  # the model that a run started from
-STAGES: Final = ("clips", "vae", "text", "planner", "latents", "reader", "draft", "denoiser", "low_noise")
+STAGES: Final = (
+    *("clips", "vae", "text", "planner", "latents", "reader", "draft", "denoiser", "low_noise"),
+    *("painted", "sharpen"),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,8 +77,8 @@ class EmbeddedRecipe:
     """A text-to-video model trained on simulated clips alone.
 
     The first bucket of more than one frame is what the autoencoder's linear path is fitted to; the first
-    chunk of the buckets in `kept_back` is for evaluation. The denoiser's `channel_std` is measured, not
-    given.
+    chunk of the buckets in `kept_back` is for evaluation. The first `num_painted` clips of each moving bucket
+    are what the decoder is sharpened on. The denoiser's `channel_std` is measured, not given.
     """
 
     buckets: tuple[Bucket, ...]
@@ -95,6 +102,9 @@ class EmbeddedRecipe:
     denoiser_task: DenoiserTaskConfig
     denoiser_training: TrainerConfig
     low_noise: LowNoiseRecipe | None = None
+    num_painted: int = 1_600
+    sharpening_task: SharpeningTaskConfig = SharpeningTaskConfig()
+    sharpening_training: TrainerConfig
     sampling: SamplingDefaults = field(default_factory=SamplingDefaults)
 
     def __post_init__(self) -> None:
@@ -128,6 +138,17 @@ class EmbeddedRecipe:
         """The buckets that have more frames than one."""
         return tuple(bucket for bucket in self.filmed if bucket.num_frames > 1)
 
+    @property
+    def painted(self) -> tuple[Bucket, ...]:
+        """The buckets that have more frames than one, with no more clips than are painted."""
+        return tuple(
+            replace(bucket, num_clips=min(bucket.num_clips, self._whole_chunks(bucket)))
+            for bucket in self.moving
+        )
+
+    def _whole_chunks(self, bucket: Bucket) -> int:
+        return -(-self.num_painted // bucket.clips_per_chunk) * bucket.clips_per_chunk
+
     def num_kept_back(self, bucket: Bucket) -> int:
         """Chunks at the start of a bucket that the denoiser does not train on."""
         return 1 if bucket.name in self.kept_back and bucket.num_chunks > 1 else 0
@@ -149,6 +170,7 @@ class EmbeddedRecipe:
             draft_training=shorter(self.draft_training),
             denoiser_training=shorter(self.denoiser_training),
             low_noise=self.low_noise and replace(self.low_noise, training=shorter(self.low_noise.training)),
+            sharpening_training=shorter(self.sharpening_training),
         )
 
 
@@ -284,6 +306,9 @@ def embedded() -> EmbeddedRecipe:
         denoiser_training=TrainerConfig(
             num_steps=600, muon_lr=2e-3, adamw_lr=1e-3, ema_decay=0.99, decay_share=0.6, sample_steps=1_000
         ),
+        sharpening_training=TrainerConfig(
+            num_steps=3_000, adamw_lr=3e-4, ema_decay=0.995, decay_share=0.5, gradient_clip=math.inf
+        ),
         # Planned tracks hold what there is to choose from: the painter is to take the likeliest.
         sampling=SamplingDefaults(
             guidance_scale=1.0,
@@ -394,6 +419,10 @@ class _Run:
         return self.output / "latents"
 
     @property
+    def paintings(self) -> Path:
+        return self.output / "painted"
+
+    @property
     def _linear_path(self) -> Path:
         return self.output / "vae" / "initial.pt"
 
@@ -411,6 +440,9 @@ class _Run:
         denoiser = self._train_denoiser(vae, text_encoder, channel_std)
         facts = {"recipe": _facts(recipe)}
         model = Model(vae, text_encoder, planner, denoiser, recipe.sampling, facts, reader)
+        if "painted" in self.stages:
+            self._make("painted", lambda: paint_clips(model, self.clips, self.paintings, recipe.painted))
+        self._sharpen(vae)
         if self.rank == 0:
             save_model(self.output / RUN_MODEL, model)
         return model
@@ -422,6 +454,7 @@ class _Run:
         trained = None if self.start is None else _expert(self.start.denoiser, self.recipe.denoiser)
         if trained is None or trained.config.tracks is None:  # it has no draft to go on from
             needs += [("denoiser", "draft")]
+        needs += [("painted", "clips"), ("sharpen", "latents"), ("sharpen", "painted")]
         needs += [("low_noise", "latents")] if self.recipe.low_noise is not None else []
         if self.start is None and not self._linear_path.exists():  # which is fitted to clips
             needs += [(stage, "clips") for stage in self.stages]
@@ -560,6 +593,26 @@ class _Run:
 
     def _draft_task(self, drafter: Drafter, vae: VideoAutoencoder) -> DraftTask:
         return DraftTask(drafter, vae, *self._encoded(), self.recipe.draft_task)
+
+    def _sharpen(self, vae: VideoAutoencoder) -> None:
+        recipe = self.recipe
+        torch.manual_seed(5)
+        module = SharpenedAutoencoder(vae.requires_grad_(True), recipe.sharpening_task.critic_width)
+        make = partial(self._sharpening_task, module)
+        self._train("sharpen", module, make, recipe.sharpening_training)
+        vae.eval().requires_grad_(False)
+
+    def _sharpening_task(self, module: SharpenedAutoencoder) -> SharpeningTask:
+        recipe, kept_back, training = self.recipe, [], []
+        for bucket in recipe.painted:
+            load = partial(painted_chunks, self.clips, self.latents, self.paintings, bucket)
+            first = recipe.num_kept_back(bucket)
+            kept_back += load(stop=first)
+            training += load(first=first)
+        held_out = _simulated(recipe.held_out)
+        return SharpeningTask(
+            module, PaintedClips(training), PaintedClips(kept_back), held_out, recipe.sharpening_task
+        )
 
     def _encoded(self) -> tuple[list[LatentBucket], list[LatentBucket]]:
         """The encoded clips to train on, and those kept back."""

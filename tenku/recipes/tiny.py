@@ -9,6 +9,7 @@ from tenku.training.draft import DraftTaskConfig
 from tenku.training.planner import PlannerTaskConfig
 from tenku.training.reader import ReaderTaskConfig
 from tenku.training.scene_targets import NUM_REGISTERS, REGISTERS_PER_SHOT
+from tenku.training.sharpening import SharpeningTaskConfig
 from tenku.training.text import TextTaskConfig
 from tenku.training.trainer import TrainerConfig
 from tenku.training.vae import VaeTaskConfig
@@ -71,6 +72,11 @@ def tiny() -> EmbeddedRecipe:
             compile_from=2.0,  # never: it would take longer than all of the training
         ),
         denoiser_training=_training(600, muon_lr=3e-3, adamw_lr=1.5e-3),
+        num_painted=96,
+        sharpening_task=SharpeningTaskConfig(
+            crop=32, num_latent_frames=3, critic_width=16, num_held_out=4, num_samples=2
+        ),
+        sharpening_training=_training(60, muon_lr=1e-3, adamw_lr=1e-3),
         sampling=SamplingDefaults(guidance_scale=1.0, temperature=0.0, num_inference_steps=1),
     )
 

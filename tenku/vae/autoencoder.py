@@ -263,6 +263,18 @@ class VideoAutoencoder(nn.Module):
             )
         return rearrange(frames, "(b t) (f e) h w -> b (t f) e h w", t=t, f=f)
 
+    def linear_video(self, latents: Tensor) -> Tensor:
+        """What the linear path makes of normalised latents (b c t h w), as video (b 3 t·f 8h 8w)."""
+        return rearrange(
+            self.linear_frames(latents),
+            "b t (k p q u v) h w -> b k t (h p u) (w q v)",
+            k=3,
+            p=self._cells,
+            q=self._cells,
+            u=_FOLD,
+            v=_FOLD,
+        )
+
     def linear_latents(self, frames: Tensor) -> Tensor:
         """The inverse of `linear_frames`, as far as frames are such as it makes."""
         flat = rearrange(frames, "b (t f) e h w -> (b t) (f e) h w", f=self.config.temporal_compression)

@@ -66,7 +66,7 @@ BAD_COMMANDS: dict[str, tuple[tuple[str | bytes, ...], str]] = {
     "an unknown stage": (
         ("train", "embedded", "-o", "run", "--stage", "vae", "--stage", "dream"),
         "there is no stage 'dream'; there is clips, vae, text, planner, latents, reader, draft, denoiser, "
-        "low_noise.",
+        "low_noise, painted, sharpen.",
     ),
     "a stage without what it needs": (
         ("train", "tiny", "-o", "run", "--stage", "planner"),
