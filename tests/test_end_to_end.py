@@ -299,7 +299,7 @@ def test_a_run_that_is_out_of_time_goes_on_later(tmp_path: Path) -> None:
 
 
 def test_unknown_recipes_are_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no recipe 'huge'; there is embedded, judge, .*tiny"):
+    with pytest.raises(UserError, match=r"no recipe 'huge'; there is embedded, judge, .*tiny"):
         run_recipe("huge", tmp_path, resume=False, minutes=None, steps=None)
 
 

@@ -10,6 +10,7 @@ from tenku.checkpoint import Model
 from tenku.errors import UserError
 from tenku.pipeline import GenerationRequest, VideoPipeline
 from tenku.timeline import Tracks
+from tenku.worlds.tracks import SURROUNDINGS
 
 
 @pytest.fixture
@@ -26,6 +27,9 @@ def by_hand(num_frames: int = 5) -> Tracks:
     looks = torch.tensor([[[1.0, 0, 0, 0, 1], [0, 0, 1, 1, 0]]])
     camera = torch.tensor([0.6, 0.8, 0.44, 4.7, 0.5, 0.5, -0.4, 0.75])
     settings = torch.cat([camera, torch.linspace(-1, 1, 13)]).repeat(1, num_frames, 1)
+    settings[..., len(camera) + SURROUNDINGS.index("scale")] = (
+        1.0  # a floor without a pattern has no directions
+    )
     return Tracks(poses, looks, torch.ones(1, 2), settings)
 
 

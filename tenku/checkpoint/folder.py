@@ -16,7 +16,7 @@ from tenku.media import replacing
 from tenku.text import TextEncoder, TextEncoderConfig
 from tenku.vae import VideoAutoencoder, VideoAutoencoderConfig
 
-FORMAT = 3
+FORMAT = 4
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 RUN_MODEL = "model"  # the folder of the finished model in the folder of a training run
 _LARGE = 65_536  # numbers in a tensor: below it, halving saves nothing and costs precision
@@ -35,11 +35,13 @@ class SamplingDefaults:
     twice, in groups of frames that overlap, so that motion is as even from group to group as inside one.
     `solver` brings its own noise schedule; with `token_shifts`, the logarithms of the shift for two numbers
     of tokens, it goes by what is in view, and ends in a jump from `least_sigma`. What is not said of a video
-    is `width`, `height`, `num_frames` and `fps`; a side may be up to `max_side` pixels.
+    is `width`, `height`, `num_frames` and `fps`; a side may be up to `max_side` pixels. The second of two
+    experts may have a guidance scale of its own.
     """
 
     num_inference_steps: int = 12
     guidance_scale: float = 3.0
+    guidance_scale_2: float | None = None
     guidance_interval: tuple[float, float] = (0.15, 0.95)
     shift: float = 3.0
     token_shifts: tuple[tuple[int, float], ...] = ()

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tenku.denoiser.fields import TrackEncoder
 from tenku.denoiser.refiner import RefinerBlock
-from tenku.denoiser.tracks import TrackConfig, TrackEncoder, unpack
+from tenku.denoiser.tracks import TrackConfig, unpack
 
 _GAUSSIAN = 1.2533  # standard deviation over mean absolute error, of a normal distribution
 _SPREAD_WEIGHT = 0.1

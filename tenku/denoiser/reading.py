@@ -24,8 +24,8 @@ from tenku.denoiser.tracks import (
     SURROUNDINGS_SIZE,
     TYPICAL_CAMERA,
     TrackConfig,
-    lines_of_sight,
 )
+from tenku.denoiser.view import lines_of_sight
 
 _OCTAVES = 5
 _THETA = 100.0

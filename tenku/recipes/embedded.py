@@ -3,8 +3,8 @@
 Stages, each resumable by itself: simulate clips → fit the autoencoder → read captions → plan tracks → encode
 the clips → read tracks from them → draft them from tracks → denoise, at low noise perhaps with an expert of
 its own → paint some clips → sharpen the decoder. They lie in the output folder as `clips`, `vae`, `text`,
-`planner`, `latents`, `reader`, `draft`, `denoiser`, `low_noise`, `painted` and `sharpen`, the finished model as
-`model`.
+`planner`, `latents`, `reader`, `draft`, `denoiser`, `low_noise`, `painted` and `sharpen`, the finished model
+as `model`.
 """
 
 import math
@@ -103,7 +103,7 @@ class EmbeddedRecipe:
     denoiser_training: TrainerConfig
     low_noise: LowNoiseRecipe | None = None
     num_painted: int = 1_600
-    sharpening_task: SharpeningTaskConfig = SharpeningTaskConfig()
+    sharpening_task: SharpeningTaskConfig = field(default_factory=SharpeningTaskConfig)
     sharpening_training: TrainerConfig
     sampling: SamplingDefaults = field(default_factory=SamplingDefaults)
 

@@ -79,7 +79,7 @@ class DraftTask:
             latents, packed, in_boxes = self._draw(
                 bucket, self.config.held_out_batch, torch.Generator().manual_seed(0)
             )
-            means = [self.draft.eager(row, *latents.shape[3:]).mean for row in packed.split(1)]
+            means = [self.draft.eager(row, *latents.shape[3:]).mean for row in torch.split(packed, 1)]
             squared = (torch.cat(means) - latents).square().mean(1, keepdim=True)
             figures[f"{bucket.bucket.name}_error"] = float(squared.mean().sqrt())
             figures[f"{bucket.bucket.name}_object_error"] = float(

@@ -13,7 +13,7 @@ from tenku.checkpoint import Model
 from tenku.data.clips import Bucket, made_chunks, read_chunk
 from tenku.data.latents import latent_path
 from tenku.data.tracks import Sketches, load_sketches
-from tenku.media import remove_unfinished, replacing
+from tenku.media import Frames, remove_unfinished, replacing
 from tenku.pipeline import VideoPipeline
 from tenku.timeline import GenerationRequest, Tracks
 from tenku.vae import from_pixels
@@ -115,7 +115,9 @@ class PaintedClips:
         def below(limit: int) -> int:
             return int(torch.randint(limit, (), generator=generator))
 
-        videos, latents, paintings = [], [], []
+        videos: list[Frames] = []
+        latents: list[npt.NDArray[np.float16]] = []
+        paintings: list[npt.NDArray[np.float16]] = []
         shape: tuple[int, ...] | None = None
         while len(videos) < batch:
             chunk = self.chunks[below(len(self.chunks))]

@@ -8,6 +8,7 @@ from what the model itself paints along the tracks of the same clips. The encode
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from tenku.training.vae import psnr, psnr_of
 from tenku.vae import VideoAutoencoder, to_pixels
 
 _SLOPE = 0.2  # of the critic's leaky rectifiers
+_STRIDE = 4  # pixels from one patch of the critic to the next
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,11 +40,12 @@ class SharpeningTaskConfig:
     crop: int = 64
     num_latent_frames: int = 4
     whole_picture_every: int = 4
-    true_share: float = 0.5
-    painted_share: float = 1.0
+    true_share: float = 0.4
+    painted_share: float = 0.5
     squared_weight: float = 2.0
     gradient_weight: float = 0.5
     temporal_weight: float = 0.25
+    texture_weight: float = 1.0
     feature_weight: float = 1.0
     critic_weight: float = 0.1
     critic_width: int = 48
@@ -115,12 +118,15 @@ class SharpeningTask:
         drawn = self.clips.draw(batch, config.num_latent_frames, crop, generator)
         latents = torch.cat([vae.normalise(drawn.latents), drawn.painted])
         base = vae.linear_video(latents).detach()
+        # The critic's strides begin anywhere: from the same pixels each time, they teach a pattern of dots.
+        y, x = torch.randint(_STRIDE, (2,), generator=generator).tolist()
+        seen = (..., slice(y, None), slice(x, None))
         with torch.autocast("cpu", torch.bfloat16):
             decoded = vae.decode_unnormalised(vae.denormalise(latents)).float()
             video = torch.cat([drawn.video, drawn.video])
-            gradient, figures = self._decoder_gradient(decoded.detach(), video, base)
-            true, _ = self.module.critic(video, base)
-            false, _ = self.module.critic(decoded.detach(), base)
+            gradient, figures = self._decoder_gradient(decoded.detach(), video, base, seen)
+            true, _ = self.module.critic(video[seen], base[seen])
+            false, _ = self.module.critic(decoded.detach()[seen], base[seen])
         critic = functional.relu(1 - true).mean() + functional.relu(1 + false).mean()
         figures |= {"critic": float(critic.detach())}
         loss = (decoded * gradient).sum() + config.critic_weight * critic
@@ -129,9 +135,12 @@ class SharpeningTask:
         return StepLoss(loss, batch, 0.0, figures)
 
     def _decoder_gradient(
-        self, decoded: Tensor, video: Tensor, base: Tensor
+        self, decoded: Tensor, video: Tensor, base: Tensor, seen: tuple[Any, ...]
     ) -> tuple[Tensor, dict[str, float]]:
-        """The gradient for decoded frames, the second half of which was painted, and figures to log."""
+        """The gradient for decoded frames, the second half of which was painted, and figures to log.
+
+        `seen` is the part of them that the critic is shown.
+        """
         config, half = self.config, len(decoded) // 2
         decoded.requires_grad_()
         error = decoded - video
@@ -139,14 +148,16 @@ class SharpeningTask:
         height, width, time = differences
         errors = error.abs().flatten(1).mean(1) + config.squared_weight * error.square().flatten(1).mean(1)
         sharp = config.gradient_weight * (height + width) + config.temporal_weight * time
+        texture = (texture_of(decoded) - texture_of(video)).abs().flatten(1).mean(1)  # b
+        errors = errors + config.texture_weight * texture
         # Where a painted edge lies elsewhere than the true one, errors of differences only make it softer.
         wanted = (errors + torch.cat([sharp[:half], 0 * sharp[half:]])).sum() / half
         (by_error,) = torch.autograd.grad(wanted, decoded)
 
         fixed = {name: p.detach() for name, p in self.module.critic.named_parameters()}
         with torch.no_grad():
-            _, expected = functional_call(self.module.critic, fixed, (video, base))
-        verdict, found = functional_call(self.module.critic, fixed, (decoded, base))
+            _, expected = functional_call(self.module.critic, fixed, (video[seen], base[seen]))
+        verdict, found = functional_call(self.module.critic, fixed, (decoded[seen], base[seen]))
         alike = sum(
             ((a.float() - b.float()).abs().mean() for a, b in zip(found, expected, strict=True)),
             torch.zeros(()),
@@ -163,6 +174,7 @@ class SharpeningTask:
             "psnr": psnr(error.detach()[:half].square().mean()),
             "verdict": float(verdict.detach().mean()),
             "features": float(alike.detach()),
+            "texture": float(texture.detach().mean()),
         }
 
     def uses_muon(self, name: str, parameter: nn.Parameter) -> bool:
@@ -199,6 +211,20 @@ class SharpeningTask:
         vae = self.module.vae
         with torch.autocast("cpu", torch.bfloat16):
             return vae.decode_unnormalised(vae.denormalise(latents)).float().clamp(-1, 1)
+
+
+def texture_of(video: Tensor) -> Tensor:
+    """How strongly colours change around every fourth pixel of video (b 3 t h w), wherever exactly they do.
+
+    Root mean squares over 8×8 pixels of differences across, down and of both, (b 9·t h/4 w/4): edges that lie
+    a few pixels off are alike, dots and edges are not.
+    """
+    frames = rearrange(video, "b c t h w -> (b t) c h w")
+    across, down = frames.diff(dim=-1)[..., :-1, :], frames.diff(dim=-2)[..., :-1]
+    both = frames.diff(dim=-1).diff(dim=-2)
+    squares = torch.cat([across, down, both], 1).square()
+    around = (functional.avg_pool2d(squares, 8, 4) + 1e-4).sqrt()
+    return rearrange(around, "(b t) c h w -> b (t c) h w", b=len(video))
 
 
 def sharpness_of(video: Tensor, true: Tensor) -> float:

@@ -142,10 +142,10 @@ SPOILED: dict[str, tuple[Callable[[Path], object], str]] = {
         "cannot be read",
     ),
     "configuration that is a list": (lambda folder: (folder / "config.json").write_text("[]"), "format None"),
-    "another format": (change_config(lambda c: c.update(format=99)), "format 99, this tenku reads 3"),
+    "another format": (change_config(lambda c: c.update(format=99)), "format 99, this tenku reads 4"),
     "the format of tracks without a setting": (
         change_config(lambda c: c.update(format=1)),
-        "format 1, this tenku reads 3",
+        "format 1, this tenku reads 4",
     ),
     "an unknown field": (change_config(lambda c: c["vae"].update(colour=1)), "argument 'colour'"),
     "a missing part": (change_config(lambda c: c.pop("denoiser")), "'denoiser'"),

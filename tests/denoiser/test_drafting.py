@@ -1,13 +1,14 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from tenku.denoiser import Denoiser, DenoiserConfig, Draft, TrackConfig
+from tenku.denoiser import Denoiser, DenoiserConfig, Draft, TrackConfig, fields
 from tenku.denoiser.drafting import Drafter
 from tenku.flow import flow_loss
 
@@ -303,10 +304,21 @@ def test_the_loss_of_the_velocity_trains_all_but_a_frozen_drafter(denoiser: Deno
 
 
 @pytest.mark.parametrize(("depth", "layers"), [(0, 1), (2, 3)])
-def test_training_takes_so_many_operations(depth: int, layers: int) -> None:
-    """Three times what is counted on the way forward."""
+def test_training_takes_so_many_operations(depth: int, layers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three times what is counted on the way forward, of as many objects asked about as are met."""
     config = replace(TRACKS, hidden_size=64, depth=layers)
+    shares, near = [], fields._Objects.near
+
+    def counted(objects: Any) -> Tensor:
+        met = near(objects)
+        shares.append(float(met.float().mean()))
+        return met
+
+    monkeypatch.setattr(fields._Objects, "near", counted)
+    packed = gaussian(1, config.channels, 3, 1 + config.max_objects)
+    packed[:, 0] = 1
     with FlopCounterMode(display=False) as counter:
-        Drafter(config, SPREAD, depth)(gaussian(1, config.channels, 3, 1 + config.max_objects), 16, 12)
+        Drafter(config, SPREAD, depth)(packed, 16, 12)
+    monkeypatch.setattr(fields, "_SHARE_MET", shares[0])
     expected = 3 * counter.get_total_flops()
     assert Drafter(config, SPREAD, depth).training_flops(3 * 16 * 12) == pytest.approx(expected, rel=0.02)
