@@ -13,7 +13,10 @@ from tenku.errors import UserError
 def train(
     recipe: Annotated[
         str,
-        typer.Argument(help="'embedded', the model in this package, 'tiny', or 'judge', which evaluates."),
+        typer.Argument(
+            help="'embedded', the model in this package, 'tiny', 'judge', which evaluates, or "
+            "'phyworld-uniform', '-collision', '-parabola', each also with '-latents' behind it."
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Directory for checkpoints and samples.")],
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint in the directory.")] = False,
@@ -27,13 +30,33 @@ def train(
         list[str] | None,
         typer.Option(help="Follow this stage only; may be repeated. What the others make is left as it is."),
     ] = None,
+    videos: Annotated[
+        int | None, typer.Option(help="PhyWorld: how many videos to learn from, 30,000 unless said.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="PhyWorld: another seed gives other videos and another start.")
+    ] = None,
 ) -> None:
     """Train a model from scratch, or go on from another."""
     if minutes is not None and not (math.isfinite(minutes) and minutes > 0):
         raise UserError(f"--minutes {minutes:g} is no time to train; choose more than 0.")
     if steps is not None and steps < 1:
         raise UserError(f"--steps {steps} trains nothing; choose at least 1.")
+    if videos is not None and videos < 1:
+        raise UserError(f"--videos {videos} are none to learn from; choose at least 1.")
+    if seed is not None and seed < 0:
+        raise UserError(f"--seed {seed} is negative; choose 0 or more.")
     check_output_directory(output)
     from tenku import recipes
 
-    recipes.run(recipe, output, resume=resume, minutes=minutes, steps=steps, start=start, stages=stage or ())
+    recipes.run(
+        recipe,
+        output,
+        resume=resume,
+        minutes=minutes,
+        steps=steps,
+        start=start,
+        stages=stage or (),
+        videos=videos,
+        seed=seed,
+    )

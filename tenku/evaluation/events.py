@@ -40,9 +40,9 @@ def happens(event: Event, video: ParsedVideo, actor: int, target: int | None = N
     thing = video.objects[actor]
     match event.kind:
         case "falls":
-            return _drops(thing, video.fps)
+            return _drop(thing, video.fps) >= 0
         case "bounces":
-            return _rebounds(thing, video.fps)
+            return _rebound(thing, video.fps) >= 0
         case "rolls_in" | "slides_in":
             axis = 0 if event.direction in ("left", "right") else 1
             return abs(float(_travelled(thing, video.aspect)[axis])) >= _MIN_TRAVEL
@@ -52,7 +52,28 @@ def happens(event: Event, video: ParsedVideo, actor: int, target: int | None = N
             changed = float(np.median(thing.change[1:][thing.seen[1:]])) if thing.seen[1:].any() else 0.0
             return _spread(thing, 0.7) < _MAX_SPIN_DRIFT and changed > _MIN_SPIN_CHANGE
         case "hits":
-            return target is not None and _collide(video, actor, target)
+            return target is not None and _collision(video, actor, target) is not None
+
+
+def begins(event: Event, video: ParsedVideo, actor: int, target: int | None = None) -> int | None:
+    """The first frame in which object `actor` is seen to do what the event says; None if it does not.
+
+    What comes in does so when it is first seen; what rests or spins, does so from then on too.
+    """
+    if not happens(event, video, actor, target):
+        return None
+    thing = video.objects[actor]
+    first = int(np.flatnonzero(~np.isnan(thing.centre[:, 0]))[0])
+    match event.kind:
+        case "falls":
+            return first + _drop(thing, video.fps)
+        case "bounces":
+            return first + _rebound(thing, video.fps)
+        case "hits":
+            assert target is not None  # else it would not happen
+            return _collision(video, actor, target)
+        case _:
+            return first
 
 
 def comes_from(thing: ParsedObject, aspect: float, until: int | None = None) -> Direction | None:
@@ -90,21 +111,24 @@ def _path(thing: ParsedObject) -> Floats:
     return np.stack([np.interp(frames, known, thing.centre[known, axis]) for axis in range(2)], 1)
 
 
-def _drops(thing: ParsedObject, fps: float) -> bool:
+def _drop(thing: ParsedObject, fps: float) -> int:
+    """Where on its path it begins to drop far enough; −1 if it does not."""
     height = _path(thing)[:, 1]
     window = max(1, round(_DROP_SECONDS * fps))
-    return any(height[i] - height[i : i + window + 1].min() >= _MIN_DROP for i in range(len(height)))
+    drops = (height[i] - height[i : i + window + 1].min() >= _MIN_DROP for i in range(len(height)))
+    return next((i for i, drop in enumerate(drops) if drop), -1)
 
 
-def _rebounds(thing: ParsedObject, fps: float) -> bool:
+def _rebound(thing: ParsedObject, fps: float) -> int:
+    """Where on its path it turns from going down to going up; −1 if it does not."""
     height = _path(thing)[:, 1]
     window = max(1, round(_RISE_SECONDS * fps))
     for i in range(1, len(height) - 1):
         low = height[i]
         before, after = height[max(0, i - window) : i], height[i + 1 : i + 1 + window]
         if before.max() - low >= _MIN_RISE and after.max() - low >= _MIN_RISE:
-            return True
-    return False
+            return i
+    return -1
 
 
 def _travelled(thing: ParsedObject, aspect: float, until: int | None = None) -> Floats:
@@ -124,10 +148,11 @@ def _spread(thing: ParsedObject, share: float) -> float:
     return float(np.quantile(np.linalg.norm(places - np.median(places, axis=0), axis=1), share))
 
 
-def _collide(video: ParsedVideo, actor: int, target: int) -> bool:
-    """Whether one of the two gets a kick while they touch."""
+def _collision(video: ParsedVideo, actor: int, target: int) -> int | None:
+    """The first frame in which one of the two gets a kick while they touch; None if neither does."""
     frames = np.flatnonzero(video.touching[:, actor, target]).tolist()
-    return any(max(_kick(video, actor, frame), _kick(video, target, frame)) >= _MIN_KICK for frame in frames)
+    kicked = (f for f in frames if max(_kick(video, actor, f), _kick(video, target, f)) >= _MIN_KICK)
+    return next(kicked, None)
 
 
 def _kick(video: ParsedVideo, index: int, frame: int) -> float:

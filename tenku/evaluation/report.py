@@ -5,12 +5,16 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Final, Literal, Self
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
+
+from tenku.evaluation.benchmarks import refuse
+from tenku.media import replacing
 
 Unit = Literal["share", "dB", "×", ""]
 
@@ -87,6 +91,11 @@ class Report:
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        # What is not the real thing does not get its name, whoever makes a report.
+        for name in {self.suite, *(row.name for row in self.rows)}:
+            refuse(name)
+
     def row(self, name: str, group: str = "") -> Row:
         """The figure of a name in a group."""
         for row in self.rows:
@@ -97,6 +106,14 @@ class Report:
     def to_json(self) -> str:
         """One line of JSON."""
         return json.dumps(asdict(self), ensure_ascii=False)
+
+    def store(self, folder: Path) -> Path:
+        """Keep it as JSON, a line a value, in `MODEL-SUITE.json` in a folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{Path(self.model).name}-{self.suite}.json"
+        with replacing(path) as unfinished:
+            unfinished.write_text(json.dumps(asdict(self), ensure_ascii=False, indent=1) + "\n", "utf-8")
+        return path
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -157,23 +174,24 @@ def _plain_table(rows: Sequence[Row], group: str) -> Table:
     for row in rows:
         table.add_row(
             row.name,
-            Text(_number(row.value, row.unit), style="bold"),
-            Text(_range(row), style="dim"),
+            Text(written(row.value, row.unit), style="bold"),
+            Text(written_range(row), style="dim"),
             str(row.n),
-            Text("–" if row.floor is None else _number(row.floor, row.unit), style="dim"),
+            Text("–" if row.floor is None else written(row.floor, row.unit), style="dim"),
         )
     return table
 
 
 def _cell(row: Row) -> Text:
     """Value and floor above interval and n."""
-    floor = "" if row.floor is None else f" of {_number(row.floor, row.unit)}"
+    floor = "" if row.floor is None else f" of {written(row.floor, row.unit)}"
     return Text.assemble(
-        (_number(row.value, row.unit), "bold"), (floor, "dim"), (f"\n{_range(row)}, n {row.n}", "dim")
+        (written(row.value, row.unit), "bold"), (floor, "dim"), (f"\n{written_range(row)}, n {row.n}", "dim")
     )
 
 
-def _number(value: float, unit: Unit) -> str:
+def written(value: float, unit: Unit) -> str:
+    """A figure as people read it."""
     match unit:
         case "share":
             return f"{100 * value:.1f} %"
@@ -183,7 +201,8 @@ def _number(value: float, unit: Unit) -> str:
             return f"{value:.3g}{unit}"
 
 
-def _range(row: Row) -> str:
+def written_range(row: Row) -> str:
+    """Its interval as people read it."""
     match row.unit:
         case "share":
             return f"{100 * row.low:.1f}–{100 * row.high:.1f}"

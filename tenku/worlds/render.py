@@ -48,14 +48,19 @@ class Rendering:
 
 def render(scene: Scene, trajectory: Trajectory, width: int, height: int) -> Rendering:
     """Draw every frame of the trajectory."""
-    num_frames, count = trajectory.positions.shape[:2]
+    return render_table(scene, object_table(scene, trajectory), width, height)
+
+
+def render_table(scene: Scene, table: Floats, width: int, height: int) -> Rendering:
+    """Draw every frame of a table of objects (t n OBJECT_COLUMNS), whatever has been made of it."""
+    num_frames, count = table.shape[:2]
     frames = np.empty((num_frames, height, width, 3), np.uint8)
     segmentation = np.empty((num_frames, height, width), np.int8)
     depth = np.empty((num_frames, height, width), np.float32)
     cameras = scene.camera.cameras(num_frames, width / height)
     tracer.trace_frames(
         cameras.table(),
-        object_table(scene, trajectory),
+        table,
         _scenery(scene.floor, scene.light),
         _TONE_CURVE,
         np.empty((count, 4)),
@@ -83,10 +88,17 @@ def measure_visibility(
     scene: Scene, trajectory: Trajectory, aspect: float, *, resolution: int = 40, every: int = 4
 ) -> Visibility:
     """A coarse and quick look at every fourth frame, `resolution` pixels along the shorter side."""
+    return visibility_of(scene, object_table(scene, trajectory), aspect, resolution=resolution, every=every)
+
+
+def visibility_of(
+    scene: Scene, table: Floats, aspect: float, *, resolution: int = 40, every: int = 4
+) -> Visibility:
+    """The same of a table of objects (t n OBJECT_COLUMNS)."""
     height = max(round(resolution / min(aspect, 1.0)), 1)
     width = max(round(resolution * max(aspect, 1.0)), 1)
-    cameras: Cameras = scene.camera.cameras(trajectory.num_frames, aspect)
-    table = object_table(scene, trajectory)[::every]
+    cameras: Cameras = scene.camera.cameras(len(table), aspect)
+    table = table[::every]
     visible, unoccluded = np.zeros(table.shape[:2], np.int64), np.zeros(table.shape[:2], np.int64)
     tracer.count_visible(cameras.table()[::every], table, height, width, visible, unoccluded)
     area = float(min(height, width)) ** 2
@@ -97,13 +109,13 @@ def object_table(scene: Scene, trajectory: Trajectory) -> Floats:
     """The tracer's table of objects (t n OBJECT_COLUMNS)."""
     num_frames, count = trajectory.positions.shape[:2]
     table = np.empty((num_frames, count, tracer.OBJECT_COLUMNS))
-    table[:, :, tracer.SIZE :] = [_looks(thing) for thing in scene.objects]
+    table[:, :, tracer.SIZE :] = [looks(thing) for thing in scene.objects]
     table[:, :, tracer.POSITION : tracer.POSITION + 3] = trajectory.positions
     table[:, :, tracer.ROTATION : tracer.ROTATION + 9] = trajectory.rotations.reshape(num_frames, count, 9)
     return table
 
 
-def _looks(thing: ObjectSpec) -> list[float]:
+def looks(thing: ObjectSpec) -> list[float]:
     """The columns that do not change over time, from SIZE on."""
     a, b, c = dimensions(thing.shape, thing.extent)
     scale = tracer.cone_scale(a, b) if thing.shape == "cone" else 0.0
@@ -116,6 +128,7 @@ def _looks(thing: ObjectSpec) -> list[float]:
         _ROUGHNESS[thing.material],
         _texture(thing),
         thing.texture_phase,
+        *(0.0, 0.0),  # its shadow is where it is
     ]
 
 

@@ -35,7 +35,8 @@ METALNESS: Final = 21
 ROUGHNESS: Final = 22
 TEXTURE: Final = 23
 PHASE: Final = 24  # shifts the texture, so that no two pieces of wood are alike
-OBJECT_COLUMNS: Final = 25
+SHADOW: Final = 25  # 2, metres by which its shadow is cast from beside it: none where physics holds
+OBJECT_COLUMNS: Final = 27
 
 # Kinds of solids, in the order of vocabulary.SHAPES.
 SPHERE: Final = 0
@@ -363,7 +364,7 @@ def _light_past_object(
 ) -> float:
     """Share of the lamp's light that reaches a point past object i."""
     lx, ly, lz, hardness = scenery[0], scenery[1], scenery[2], scenery[HARDNESS]
-    px, py, pz = x - objects[i, 0], y - objects[i, 1], z - objects[i, 2]
+    px, py, pz = x - objects[i, 0] - objects[i, 25], y - objects[i, 1] - objects[i, 26], z - objects[i, 2]
     nearest = -(px * lx + py * ly + pz * lz)
     bound = objects[i, BOUND]
     if nearest < -bound:
