@@ -78,3 +78,37 @@ test("a gap grows and shrinks, and what lies behind it moves along", () => {
     [0, 4, 12],
   );
 });
+
+test("a clip begins later, and comes back as far as it goes", () => {
+  const board = boardOf(card("clip", { video: "v", longest: 32, start: 8, frames: 32 }));
+  const later = boards.resizeLeft(board, "clip", 20);
+  assert.equal(places(later), "clip20+20");
+  assert.equal(later.cards[0]!.offset, 12);
+  assert.equal(places(boards.resize(later, "clip", 99)), "clip20+20");
+  const back = boards.resizeLeft(later, "clip", 0);
+  assert.equal(places(back), "clip8+32");
+  assert.equal(back.cards[0]!.offset, 0);
+});
+
+test("what is left out of a clip's beginning moves nothing", () => {
+  const board = boardOf(card("clip", { video: "v", longest: 32, frames: 24 }), card("p", { start: 32 }));
+  const trimmed = boards.leaveOut(board, "clip", 9);
+  assert.equal(places(trimmed), "clip0+16 p32+16");
+  assert.equal(trimmed.cards[0]!.offset, 8);
+  assert.equal(places(boards.leaveOut(trimmed, "clip", 99)), "clip0+4 p32+16");
+  assert.equal(places(boards.leaveOut(trimmed, "clip", -4)), "clip0+24 p32+16");
+  assert.equal(places(boards.leaveOut(board, "p", 8)), "clip0+24 p32+16");
+});
+
+test("what is cut in two shows the same as before", () => {
+  const board = boardOf(card("clip", { video: "v", longest: 32, frames: 32 }), card("p", { start: 32 }));
+  const cut = boards.split(board, "clip", 13, "second");
+  assert.equal(places(cut), "clip0+12 second12+20 p32+16");
+  assert.equal(cut.cards[1]!.offset, 12);
+  assert.equal(cut.cards[1]!.joint, "cut");
+  assert.equal(places(boards.split(cut, "second", 20, "third")), "clip0+12 second12+8 third20+12 p32+16");
+  assert.equal(boards.split(cut, "second", 20, "third").cards[2]!.offset, 20);
+  assert.equal(boards.split(board, "clip", 0, "second"), board);
+  assert.equal(boards.split(board, "none", 8, "second"), board);
+  assert.equal(boards.split(board, "p", 40, "second").cards[2]!.offset, undefined);
+});

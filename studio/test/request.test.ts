@@ -73,3 +73,13 @@ test("a video of which nothing was said is sent without a prompt", () => {
   const [scene] = storyboardRequest(boardOf(clip("a", { video: "picture" })), 5, said).scenes;
   assert.deepEqual(scene, { start: 0, seconds: 2, video: { id: "picture" } });
 });
+
+test("what is left out of a clip's beginning is said in seconds", () => {
+  const scenes = storyboardRequest(
+    boardOf(clip("a", { video: "v", longest: 32, offset: 8, frames: 24 })),
+    5,
+    said,
+  ).scenes;
+  assert.equal(scenes[0]?.offset, 0.5);
+  assert.equal(storyboardRequest(boardOf(clip("a")), 5, said).scenes[0]?.offset, undefined);
+});

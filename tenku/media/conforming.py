@@ -1,13 +1,14 @@
 """Foreign clips, pictures and masks made to fit: another rate, another size, another shape."""
 
 import math
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 import av
 import numpy as np
 import numpy.typing as npt
-from av.video.reformatter import Interpolation
+from av.video.reformatter import Interpolation, VideoReformatter
 
 from tenku.errors import UserError
 from tenku.media.video import Frame, Video, check_fps
@@ -22,6 +23,8 @@ SMOOTH: Final = (
 )
 
 _SAME_ASPECT = 1.02
+_WORTH_THREADS = 512 * 512  # pixels from which on scaling gains from threads
+_of_thread = threading.local()  # setting swscale up costs more than scaling a small picture
 _MAX_OVERHANG = 4  # how many times larger than what is kept a picture may become on the way
 
 # Containers such as Matroska round to a millisecond when a frame appears.
@@ -140,8 +143,16 @@ def scaled(picture: Frame, height: int, width: int) -> Frame:
     """A picture (h w 3) stretched to a size."""
     if picture.shape[:2] == (height, width):
         return picture
-    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
-    return frame.reformat(width=width, height=height, interpolation=SMOOTH).to_ndarray().astype(np.uint8)
+    if not hasattr(_of_thread, "scaler"):
+        _of_thread.scaler = VideoReformatter()
+    frame = _of_thread.scaler.reformat(
+        av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24"),
+        width=width,
+        height=height,
+        interpolation=SMOOTH,
+        threads=1 if height * width < _WORTH_THREADS else 0,
+    )
+    return np.asarray(frame.to_ndarray(), np.uint8)
 
 
 def cut(picture: Frame, height: int, width: int) -> Frame:

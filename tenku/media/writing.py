@@ -10,7 +10,14 @@ from typing import IO, Final, Literal, Self, TypeAlias
 
 import av
 import numpy as np
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
+from av.video.reformatter import (
+    ColorPrimaries,
+    ColorRange,
+    Colorspace,
+    ColorTrc,
+    Interpolation,
+    VideoReformatter,
+)
 
 from tenku.errors import UserError
 from tenku.media.atomic import replacing
@@ -124,6 +131,7 @@ def encode_picture(picture: Frame, suffix: str) -> bytes:
     context.height, context.width = picture.shape[:2]
     context.pix_fmt, context.time_base = "rgb24" if is_png else "yuvj444p", Fraction(1)
     context.options = {} if is_png else {"qmin": "2", "qmax": "2"}
+    context.thread_count = 1
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
     return b"".join(bytes(packet) for packet in [*context.encode(frame), *context.encode(None)])
 
@@ -154,6 +162,7 @@ class _Encoder:
         # cpu-independent it never did (0 of 1,500), and is no slower.
         self._options = {"crf": str(crf), "preset": "medium", "x264-params": "cpu-independent=1"}
         self._num_threads = num_threads
+        self._converter = VideoReformatter()  # one for all frames: a new one starts threads of its own
         self._container = av.open(
             file, "w", format="mp4", options={"movflags": "+faststart"} if faststart else {}
         )
@@ -171,12 +180,14 @@ class _Encoder:
                 f"all frames of this video must be uint8 of shape {(stream.height, stream.width, 3)}, "
                 f"not {frame.dtype} of shape {frame.shape}."
             )
-        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24").reformat(
+        picture = self._converter.reformat(
+            av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24"),
             format=self._pixel_format,
             dst_colorspace=Colorspace.ITU709,
             src_color_range=ColorRange.JPEG,
             dst_color_range=ColorRange.MPEG,
             interpolation=SHARP_CHROMA,
+            threads=1,
         )
         self._container.mux(stream.encode(picture))
 

@@ -38,7 +38,8 @@ class Origin:
 
     `edit` says what was done to the one parent, for example "extended"; without it the file is new, and
     parents are what it is made with. The prompt itself is never written, only its hash with a salt. `mark` is
-    what the watermark says, by default a digest of model and seed.
+    what the watermark says, by default a digest of model and seed. `changes` are what was done to the model:
+    the LoRAs that were mixed into it, the type that its weights were brought to.
     """
 
     model: str
@@ -47,6 +48,7 @@ class Origin:
     edit: str = ""
     parents: Sequence[Parent] = ()
     mark: int | None = None
+    changes: Sequence[str] = ()
     salt: str = field(default_factory=lambda: secrets.token_hex(16))
 
     def __post_init__(self) -> None:
@@ -97,8 +99,10 @@ class Origin:
         return [{"action": "c2pa.created", **made}, *placed]
 
     def _generation(self) -> dict[str, Any]:
+        changes = {"model_changes": list(self.changes)} if self.changes else {}
         return {
             "model": self.model,
+            **changes,
             "seed": self.seed,
             "prompt": {"alg": "sha256", "salt": self.salt, "hash": prompt_hash(self.prompt, self.salt)},
             "watermark": f"{self.watermark:0{ID_BITS // 4}x}",

@@ -11,7 +11,7 @@ from tenku.media import Video, read_conformed, read_picture
 from tenku.provenance.changes import Changes, find_changes
 from tenku.provenance.credentials import Credentials, UnreadableCredentials, read_credentials
 from tenku.provenance.detecting import Detector, FoundMark
-from tenku.provenance.wording import details, mark_name
+from tenku.provenance.wording import Language, details, mark_name
 
 _FPS: Final = 16.0
 _MAX_FRAMES: Final = 256  # 16 seconds
@@ -50,9 +50,15 @@ class Verdict:
 
 
 def verify(
-    path: str | Path, original: Video | None = None, *, prompt: str | None = None, home: Path | None = None
+    path: str | Path,
+    original: Video | None = None,
+    *,
+    prompt: str | None = None,
+    home: Path | None = None,
+    language: Language = "en",
 ) -> Verdict:
-    """Say what a video or picture file is, and with an original where it was changed.
+    """Say what a video or picture file is, in English or Chinese ("zh"), and with an original where it was
+    changed.
 
     A file that nobody can read, and that has no credentials either, is a `UserError`.
     """
@@ -63,7 +69,9 @@ def verify(
     changes = None if video is None or original is None else find_changes(video, original, mark)
     return Verdict(
         standing=_standing(credentials, mark),
-        details=tuple(details(credentials, mark, changes, is_seen=video is not None, prompt=prompt)),
+        details=tuple(
+            details(credentials, mark, changes, is_seen=video is not None, prompt=prompt, language=language)
+        ),
         credentials=credentials,
         mark=mark,
         changes=changes,

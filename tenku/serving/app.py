@@ -1,7 +1,9 @@
 """The web side, put together."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any, Final
@@ -14,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from tenku.errors import UserError
+from tenku.serving.actors import WorkerActor, join_cluster
 from tenku.serving.board import Board
 from tenku.serving.context import Context
 from tenku.serving.database import Database
@@ -23,7 +26,9 @@ from tenku.serving.incoming import Incoming
 from tenku.serving.limits import Limits
 from tenku.serving.live import LiveSessions
 from tenku.serving.metrics import Metrics
+from tenku.serving.processes import WorkerProcess
 from tenku.serving.records import Record
+from tenku.serving.retrieving import Retrieving
 from tenku.serving.routes import (
     characters,
     derived,
@@ -39,7 +44,7 @@ from tenku.serving.routes.schemas import ErrorObject
 from tenku.serving.settings import Settings
 from tenku.serving.storage import Storage
 from tenku.serving.studio_files import add_studio
-from tenku.serving.supervisor import Supervisor
+from tenku.serving.supervisor import Launch, Supervisor
 from tenku.serving.webhooks import Deliverer
 
 # `characters`, `edits` and their like come before `{video_id}`, which would take their names for ids.
@@ -69,7 +74,7 @@ def make_app(settings: Settings, database: Database) -> Limits:
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     _describe(app)
-    return Limits(app, settings, context.metrics, context.board.close)
+    return Limits(Retrieving(app, context.board, settings), settings, context.metrics, context.board.close)
 
 
 def _context(settings: Settings, database: Database) -> Context:
@@ -80,16 +85,29 @@ def _context(settings: Settings, database: Database) -> Context:
             waited = record.started_at - record.created_at
             metrics.ended(record.kind, record.status, record.completed_at - record.started_at, waited)
 
+    board = Board(database, on_end)
     return Context(
         settings=settings,
         database=database,
         storage=storage,
-        board=Board(database, on_end),
+        board=board,
         incoming=Incoming(settings, storage),
-        supervisor=Supervisor(settings, database, metrics),
+        supervisor=Supervisor(settings, database, metrics, _launch(settings, board)),
         live=LiveSessions(settings, metrics),
         metrics=metrics,
     )
+
+
+def _launch(settings: Settings, board: Board) -> Launch:
+    """Where workers are started."""
+    if not settings.ray:
+        return partial(WorkerProcess.launched, settings, board.hurry)
+    ray = join_cluster(settings)
+
+    async def placed(name: str) -> WorkerActor:
+        return await asyncio.to_thread(WorkerActor, ray, settings, name)
+
+    return placed
 
 
 @contextlib.asynccontextmanager

@@ -116,6 +116,9 @@ class Assignments:
 
     def _scene(self, scene: Mapping[str, Any], native: tuple[int, int]) -> Scene:
         opening = self._footage(scene["video"], native) if scene.get("video") else None
+        if opening is not None and (offset := scene.get("offset")):
+            skipped = 1 + round((offset * opening.fps - 1) / opening.frames_per_latent)
+            opening = opening.after(min(max(0, skipped), opening.num_latent_frames - 1))
         dissolve = min(1.0, scene["seconds"] / 2) if scene["transition"] == "dissolve" else 0.0
         continues = scene["transition"] == "continue"
         return Scene(scene["prompt"][:MAX_PROMPT_LENGTH], scene["seconds"], opening, dissolve, continues)

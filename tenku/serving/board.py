@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tenku.serving.database import Database, counted
 from tenku.serving.keys import Key
+from tenku.serving.line import Line
 from tenku.serving.records import FINISHED, QUEUED, Record
 from tenku.serving.tables import keys, previews, videos
 
@@ -66,8 +67,8 @@ class Board:
         self._database = database
         self._on_end = on_end  # told of each job that ends while we look
         self._records: OrderedDict[str, Record] = OrderedDict()
-        self._positions: dict[str, int] = {}
-        self._is_out_of_order = False
+        self._line = Line()
+        self._told: dict[str, int] = {}  # which number in the line watchers were told
         self._previews: dict[str, tuple[int, bytes]] = {}
         self._keys: dict[str, Key] = {}
         self._keys_version = -1.0
@@ -76,6 +77,7 @@ class Board:
         self._watchers: set[Watcher] = set()
         self._executor = ThreadPoolExecutor(1, "board")
         self._task: asyncio.Task[None] | None = None
+        self._hurried = asyncio.Event()
         self.is_closing = False
 
     async def start(self) -> None:
@@ -97,6 +99,10 @@ class Board:
         self.is_closing = True
         for watcher in self._watchers:
             watcher.woken.set()
+
+    def hurry(self) -> None:
+        """Look at the database now: somebody says that there is something new."""
+        self._hurried.set()
 
     @property
     def is_fresh(self) -> bool:
@@ -122,9 +128,7 @@ class Board:
 
     def position(self, video: str) -> int | None:
         """How many jobs come before a waiting one."""
-        if self._is_out_of_order:
-            self._arrange()
-        return self._positions.get(video)
+        return self._line.place(video)
 
     def preview(self, video: str) -> tuple[int, bytes] | None:
         """The newest frame of what is being made."""
@@ -134,7 +138,7 @@ class Board:
     def counts(self) -> dict[str, int]:
         """How many unfinished jobs there are by status."""
         running = sum(record.status == "in_progress" for record in self._records.values())
-        return {"queued": len(self._positions), "in_progress": running}
+        return {"queued": len(self._line), "in_progress": running}
 
     def put(self, record: Record) -> None:
         """Take a record that was just read or written; what is older than what is known is left out."""
@@ -142,8 +146,8 @@ class Board:
 
     def forget(self, video: str) -> None:
         """Know nothing of a video that was just deleted; its watchers hear of it with the next look."""
-        if self._records.pop(video, None) is not None:
-            self._is_out_of_order = True
+        self._records.pop(video, None)
+        self._line.remove(video)
 
     @contextlib.contextmanager
     def watching(self, owner: str, video: str | None = None) -> Iterator[Watcher]:
@@ -158,7 +162,9 @@ class Board:
     async def _follow(self) -> None:
         is_away = False
         while True:
-            await asyncio.sleep(POLL_SECONDS if not is_away else 0.5)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurried.wait(), POLL_SECONDS if not is_away else 0.5)
+            self._hurried.clear()
             try:
                 self._take(await self._in_thread(self._look))
                 is_away = False
@@ -202,8 +208,8 @@ class Board:
             self._keys, self._keys_version = news.keys, news.keys_version
         for record in news.records:
             self._remember(record)
-        if self._is_out_of_order:
-            self._arrange()
+        if self._watchers:
+            self._tell_places()
         for video, number, image in news.previews:
             self._show(video, number, image)
 
@@ -219,10 +225,12 @@ class Board:
             if before is not None and not before.is_finished:
                 self._on_end(record)
         while len(self._records) > _REMEMBERED:
-            self._records.popitem(last=False)
+            self._line.remove(self._records.popitem(last=False)[0])
+        if record.status == QUEUED and not record.deleted:
+            self._line.add(record)
+        else:
+            self._line.remove(record.id)
         self._tell(record)
-        was_queued = before is not None and before.status == QUEUED
-        self._is_out_of_order |= was_queued or record.status == QUEUED
 
     def _show(self, video: str, number: int, image: bytes) -> None:
         record = self._records.get(video)
@@ -230,18 +238,12 @@ class Board:
             self._previews[video] = (number, image)
             self._tell(record, preview=True)
 
-    def _arrange(self) -> None:
-        """Number those who wait in the order of their turns, and tell those whose number has changed."""
-        self._is_out_of_order = False
-        waiting = [
-            record for record in self._records.values() if record.status == QUEUED and not record.deleted
-        ]
-        waiting.sort(key=lambda record: (-record.priority, record.turn, record.created_at, record.id))
-        before = self._positions
-        self._positions = {record.id: place for place, record in enumerate(waiting)}
-        for record in waiting if self._watchers else ():
-            if before.get(record.id) != self._positions[record.id]:
-                self._tell(record)
+    def _tell_places(self) -> None:
+        """Tell those who watch a waiting job whose number in the line has changed."""
+        before, self._told = self._told, {video: place for place, video in enumerate(self._line)}
+        for video, place in self._told.items():
+            if before.get(video) != place:
+                self._tell(self._records[video])
 
     def _tell(self, record: Record, *, preview: bool = False) -> None:
         for watcher in self._watchers:

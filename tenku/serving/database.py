@@ -39,6 +39,7 @@ class Database:
                 "for SQLite."
             ) from error
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._passing = self._engine.execution_options(lasting=False)
         if self._is_sqlite:
             event.listen(self._engine, "connect", _set_up_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
@@ -57,15 +58,22 @@ class Database:
             yield connection
 
     @contextmanager
-    def changing(self) -> Iterator[tuple[Connection, int]]:
-        """A transaction that nobody else's overlaps, and the number of its change."""
-        with self._engine.begin() as connection:
+    def changing(self, *, lasting: bool = True) -> Iterator[tuple[Connection, int]]:
+        """A transaction that nobody else's overlaps, and the number of its change; as for `writing`."""
+        with self.writing(lasting=lasting) as connection:
             yield connection, int(bumped(connection, "change"))
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """A transaction for what nobody watches."""
-        with self._engine.begin() as connection:
+    def writing(self, *, lasting: bool = True) -> Iterator[Connection]:
+        """A transaction for what nobody watches.
+
+        What need not be `lasting` is not waited for until it is on the disk: it outlives any process, but
+        not a power cut right after it.
+        """
+        engine = self._engine if lasting else self._passing
+        with engine.begin() as connection:
+            if not lasting and not self._is_sqlite:
+                connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
             yield connection
 
     def dispose(self) -> None:
@@ -142,7 +150,11 @@ def _set_up_sqlite(connection: Any, record: object) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     # A transaction that begins by reading could not be upgraded while another one writes.
-    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+    options = connection.get_execution_options()
+    if options.get("isolation_level") != "AUTOCOMMIT":
+        connection.exec_driver_sql(
+            f"PRAGMA synchronous={'FULL' if options.get('lasting', True) else 'NORMAL'}"
+        )
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 

@@ -2,7 +2,8 @@
 
 `python -m tenku.serving.decoding KIND SOURCE TARGET` reads a clip, a picture or a mask and writes it again as
 a file of our own making, or says what a file is by the certificates in TARGET; what it found is printed as
-JSON. Nobody else opens what a client has sent.
+JSON. More arguments say who looks at it (`frame_check`) and which categories are let through, or in which
+language a file is spoken of. Nobody else opens what a client has sent.
 """
 
 import asyncio
@@ -15,7 +16,9 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 from tenku.errors import UserError
+from tenku.provenance.wording import Language, in_a_sentence
 from tenku.serving.faults import ApiError
+from tenku.serving.settings import Settings
 from tenku.serving.sizes import NATIVE_FPS, shown_size
 
 THUMBNAIL_FILE: Final = "thumbnail.webp"  # these two are written beside a clip
@@ -39,27 +42,28 @@ class Decoded:
     num_frames: int
 
 
-async def decode(kind: Kind, source: Path, target: Path) -> Decoded:
+async def decode(settings: Settings, kind: Kind, source: Path, target: Path) -> Decoded:
     """Decode a foreign file into `target`: .mp4 for a clip, .png for the others; a fault if it cannot be."""
-    return Decoded(**await _confined(kind, source, target))
+    policy = (settings.frame_check, *settings.allowed_categories)
+    return Decoded(**await _confined(kind, source, target, *policy))
 
 
-async def verified(source: Path, home: Path) -> dict[str, Any]:
+async def verified(source: Path, home: Path, language: Language = "en") -> dict[str, Any]:
     """What a file is: a verdict, a sentence that says why, what was signed, and the watermark."""
-    facts = await _confined("verify", source, home)
+    facts = await _confined("verify", source, home, language)
     told = facts["credentials"]
     return {
         "verdict": facts["verdict"],
-        "sentence": f"{'; '.join(facts['details'])}.",
+        "sentence": in_a_sentence(facts["details"], language),
         "manifest": told,
         "watermark": facts["watermark"],
     }
 
 
-async def _confined(kind: str, source: Path, target: Path) -> dict[str, Any]:
+async def _confined(kind: str, source: Path, target: Path, *more: str) -> dict[str, Any]:
     """What the process says that opens a file; a fault if it cannot be read, or not within the limits."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tenku.serving.decoding", kind, str(source), str(target)),
+        *(sys.executable, "-m", "tenku.serving.decoding", kind, str(source), str(target), *more),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
@@ -106,11 +110,12 @@ def _confine() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
 
 
-def _decoded(kind: Kind, source: Path, target: Path) -> Decoded:
+def _decoded(kind: Kind, source: Path, target: Path, frame_check: str, *allowed: str) -> Decoded:
     from tenku.media import read_conformed, read_mask, read_picture, write_picture, write_video
     from tenku.serving.moderation import check_seen
     from tenku.serving.pictures import Moments, jpeg, thumbnail
 
+    settings = Settings(home=target.parent, frame_check=frame_check, allowed_categories=allowed)
     with source.open("rb") as file:  # its content decides what it is, not its name
         if kind == "clip":
             height, width = read_picture(file).shape[:2]  # type: ignore[arg-type]
@@ -122,7 +127,7 @@ def _decoded(kind: Kind, source: Path, target: Path) -> Decoded:
             moments = Moments(video.num_frames)
             for index, frame in enumerate(video.frames):
                 moments.pass_by(index, frame)
-            check_seen(moments.frames())
+            check_seen(settings, moments.frames())
             target.with_name(THUMBNAIL_FILE).write_bytes(thumbnail(video.frames[0]))
             target.with_name(SHEET_FILE).write_bytes(jpeg(moments.sheet()))
             return Decoded(width, height, video.num_frames)
@@ -131,19 +136,19 @@ def _decoded(kind: Kind, source: Path, target: Path) -> Decoded:
             picture = (marked[..., None] * 255).repeat(3, axis=2).astype("uint8")
         else:
             picture = read_picture(file)  # type: ignore[arg-type]
-            check_seen(picture[None])
+            check_seen(settings, picture[None])
         write_picture(target, picture)
         return Decoded(picture.shape[1], picture.shape[0], 1)
 
 
-def _main(kind: Any, source: str, target: str) -> None:
+def _main(kind: Any, source: str, target: str, *more: str) -> None:
     _confine()
     answer: dict[str, Any]
     try:
         if kind == "verify":
-            answer = _verdict(Path(source), Path(target))
+            answer = _verdict(Path(source), Path(target), *more)
         else:
-            answer = asdict(_decoded(kind, Path(source), Path(target)))
+            answer = asdict(_decoded(kind, Path(source), Path(target), *more))
     except UserError as error:
         answer = {"error": str(error), "code": getattr(error, "code", "unreadable_file")}
     except MemoryError:
@@ -151,10 +156,10 @@ def _main(kind: Any, source: str, target: str) -> None:
     print(json.dumps(answer))
 
 
-def _verdict(source: Path, home: Path) -> dict[str, Any]:
+def _verdict(source: Path, home: Path, language: Any) -> dict[str, Any]:
     from tenku.provenance import verify
 
-    return verify(source, home=home).facts()
+    return verify(source, home=home, language=language).facts()
 
 
 if __name__ == "__main__":

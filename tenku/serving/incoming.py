@@ -7,6 +7,7 @@ from typing import Any, Final
 import anyio
 from starlette.datastructures import UploadFile
 
+from tenku.provenance.wording import Language
 from tenku.serving.decoding import SHEET_FILE, THUMBNAIL_FILE, Decoded, Kind, decode, verified
 from tenku.serving.faults import ApiError
 from tenku.serving.fetching import fetch
@@ -47,7 +48,7 @@ class Incoming:
                 received = workspace / "received"
                 await self._receive(source, received)
                 target = workspace / f"decoded{Path(name).suffix}"
-                decoded = await decode(kind, received, target)
+                decoded = await decode(self._settings, kind, received, target)
                 return await anyio.to_thread.run_sync(self._stored, target, name, decoded)
 
     def _stored(self, target: Path, name: str, decoded: Decoded) -> Taken:
@@ -60,13 +61,13 @@ class Incoming:
                 size += self._storage.put(picture, files[variant])
         return Taken(files, size, decoded)
 
-    async def judged(self, source: UploadFile) -> dict[str, Any]:
+    async def judged(self, source: UploadFile, language: Language) -> dict[str, Any]:
         """What a file that was sent is."""
         async with self._room:
             with self._storage.workspace() as workspace:
                 received = workspace / "received"
                 await self._receive(source, received)
-                return await verified(received, self._settings.home)
+                return await verified(received, self._settings.home, language)
 
     async def fetched(self, url: str, param: str) -> bytes:
         """The bytes behind a URL."""

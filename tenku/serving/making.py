@@ -1,45 +1,27 @@
-"""From a job to its files: the video is made frame by frame, scaled to what was asked for, and kept with its
-latents."""
+"""From jobs to their videos: made frame by frame, those of one shape in one sampler call."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeAlias
 
 from tenku.media import Frame
-from tenku.media.conforming import fitted
 from tenku.pipeline import GenerationRequest, VideoPipeline
-from tenku.provenance import Origin, signed_video
+from tenku.pipeline.together import Together, can_share
 from tenku.serving.assignments import Asked, Assignments
-from tenku.serving.credentials import marked, origin_of, signed_picture
+from tenku.serving.credentials import origin_of
 from tenku.serving.database import Database
-from tenku.serving.identifiers import new_id
-from tenku.serving.moderation import check_seen
-from tenku.serving.pictures import Moments, jpeg, thumbnail
 from tenku.serving.progress import Progress, StoppedError
-from tenku.serving.records import LATENTS, SPRITESHEET, THUMBNAIL, VIDEO, Record
+from tenku.serving.recording import Made, Recording
+from tenku.serving.records import Record
 from tenku.serving.settings import Settings
-from tenku.serving.sizes import shown_frames
 from tenku.serving.storage import Storage
 from tenku.serving.windows import KeptWindows
-from tenku.timeline import Footage, Kept, fingerprint, save_kept
+from tenku.timeline import Footage, fingerprint
 
 __all__ = ["Made", "Maker", "StoppedError"]
 
-_NAMES: Final = {
-    VIDEO: "video.mp4",
-    THUMBNAIL: "thumbnail.webp",
-    SPRITESHEET: "spritesheet.jpg",
-    LATENTS: "latents.tenku",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """Names of finished files by variant, and what is known of the video now."""
-
-    files: dict[str, str]
-    facts: dict[str, Any]
+Job: TypeAlias = tuple[Record, Progress]
+Finish: TypeAlias = Callable[[], Made]  # sign and store what was made, or raise why there is nothing
 
 
 class Maker:
@@ -55,37 +37,32 @@ class Maker:
         self._assignments = Assignments(pipeline, database, storage)
         self._fingerprint = fingerprint(pipeline.model.vae)
 
-    def make(self, record: Record, progress: Progress) -> Made:
-        """Make a job's video, from its last finished window on if an earlier attempt has come so far."""
+    def make(self, record: Record, progress: Progress) -> Finish:
+        """Make a job's video, from its last finished window on if an earlier attempt has come so far; it
+        remains to sign and store it."""
         progress.begin("read")
         asked = self._assignments.asked(record)
-        request = _request(asked)
-        shown = self._shown(record, request)
-        with self._storage.workspace() as workspace:
-            parts: list[Footage] = []
-            moments = Moments(len(shown))
-            first: Frame | None = None
-            frames = self._frames(asked, record, progress, parts, workspace)
-            origin, home = self._origin(record), self._settings.home
-            target = workspace / _NAMES[VIDEO]
-            with signed_video(target, fps=record.fps, origin=origin, home=home) as append:
-                for index, frame in enumerate(self._as_asked(frames, record, shown)):
-                    first = frame if first is None else first
-                    moments.pass_by(index, frame)
-                    append(frame)
-                    progress.on_frame(index, frame)
-                check_seen(moments.frames())
-                progress.begin("sign")
-            assert first is not None  # a request has a frame
-            for variant, encoded in (
-                (THUMBNAIL, thumbnail(marked(origin, first))),
-                (SPRITESHEET, jpeg(marked(origin, moments.sheet()))),
-            ):
-                name = _NAMES[variant]
-                (workspace / name).write_bytes(signed_picture(self._settings, origin, encoded, name))
-            footage = self._pipeline.whole(parts, asked)
-            save_kept(workspace / _NAMES[LATENTS], Kept(footage, request, self._fingerprint))
-            return self._stored(record, workspace, len(shown))
+        return self._made(record, progress, asked)
+
+    def make_together(self, jobs: Sequence[Job]) -> list[Finish]:
+        """The same of several, at once if one sampler call can make them; what goes wrong with one does not
+        touch the others, and is raised when it is to be finished."""
+        asked: list[Asked | Exception] = []
+        for record, progress in jobs:
+            try:
+                progress.begin("read")
+                asked.append(self._assignments.asked(record))
+            except Exception as error:
+                asked.append(error)
+        requests = [each for each in asked if isinstance(each, GenerationRequest)]
+        if len(requests) < 2 or not can_share(self._pipeline, requests):
+            return [self._tried(*job, each) for job, each in zip(jobs, asked, strict=True)]
+        sharing = [job for job, each in zip(jobs, asked, strict=True) if isinstance(each, GenerationRequest)]
+        shared = iter(self._shared(sharing, requests))
+        return [
+            next(shared) if isinstance(each, GenerationRequest) else self._tried(*job, each)
+            for job, each in zip(jobs, asked, strict=True)
+        ]
 
     def clean_up(self, record: Record, files: dict[str, str]) -> None:
         """Remove what a finished job does not need any more, that of earlier attempts included."""
@@ -97,44 +74,107 @@ class Maker:
         """Remove what an attempt has stored that nobody will see."""
         self._storage.remove(f"{record.folder}/{record.attempt}")
 
-    def _origin(self, record: Record) -> Origin:
-        return origin_of(self._settings, self._database, self._storage, record)
+    def _made(self, record: Record, progress: Progress, asked: Asked) -> Finish:
+        recording = self._recording(record, progress, _request(asked))
+        try:
+            windows, parts = KeptWindows(self._storage, record), list[Footage]()
+            for frame in self._pipeline.stream(
+                asked,
+                progress.on_progress,
+                on_part=parts.append,
+                on_window=lambda window: windows.keep(window, recording.workspace),
+                made=windows.made() if record.attempt > 1 else (),
+            ):
+                recording.append(frame)
+            footage = self._pipeline.whole(parts, asked)
+        except BaseException as error:
+            recording.drop(error)
+            raise
+        return partial(recording.finish, footage, self._fingerprint)
 
-    def _shown(self, record: Record, request: GenerationRequest) -> list[int]:
-        """Which native frame is on screen in each frame that is shown."""
-        seconds = request.num_frames / request.fps
-        promised = record.num_frames
-        if abs(seconds - record.seconds) * request.fps >= 1:
-            promised = max(1, round(seconds * record.fps))
-        return [min(index, request.num_frames - 1) for index in shown_frames(promised, record.fps)]
+    def _tried(self, record: Record, progress: Progress, asked: Asked | Exception) -> Finish:
+        if isinstance(asked, Exception):
+            return _raising(asked)
+        try:
+            return self._made(record, progress, asked)
+        except Exception as error:
+            return _raising(error)
 
-    def _frames(
-        self, asked: Asked, record: Record, progress: Progress, parts: list[Footage], workspace: Path
-    ) -> Iterator[Frame]:
-        windows = KeptWindows(self._storage, record)
-        return self._pipeline.stream(
-            asked,
-            progress.on_progress,
-            on_part=parts.append,
-            on_window=lambda window: windows.keep(window, workspace),
-            made=windows.made() if record.attempt > 1 else (),
-        )
+    def _shared(self, jobs: Sequence[Job], requests: Sequence[GenerationRequest]) -> list[Finish]:
+        parts = [
+            _Part(partial(self._recording, *job, request), job[1])
+            for job, request in zip(jobs, requests, strict=True)
+        ]
 
-    def _as_asked(self, frames: Iterator[Frame], record: Record, shown: list[int]) -> Iterator[Frame]:
-        """Frames (h w 3) at the rate and size that were asked for."""
-        place = 0
-        for index, frame in enumerate(frames):
-            scaled: Frame | None = None
-            while place < len(shown) and shown[place] == index:
-                scaled = fitted(frame, record.height, record.width) if scaled is None else scaled
-                yield scaled
-                place += 1
+        def on_progress(stage: str, done: int, total: int) -> None:
+            for part in parts:
+                part.on_progress(stage, done, total)
+            if all(part.error is not None for part in parts):
+                raise StoppedError("stopped")  # nobody is left to whom it matters
 
-    def _stored(self, record: Record, workspace: Path, num_frames: int) -> Made:
-        folder = f"{record.folder}/{record.attempt}/{new_id('files')}"
-        files = {variant: f"{folder}/{name}" for variant, name in _NAMES.items()}
-        size = sum(self._storage.put(workspace / _NAMES[variant], name) for variant, name in files.items())
-        return Made(files, {"bytes": size, "num_frames": num_frames, "frames_done": num_frames})
+        together = Together.of(self._pipeline, requests, on_progress)
+        try:
+            for moment in together.frames():
+                for part, frame in zip(parts, moment, strict=True):
+                    part.append(frame)
+            kept = together.footage()
+        except Exception as error:
+            for part in parts:
+                part.fail(error)
+            return [part.end(None, self._fingerprint) for part in parts]
+        return [part.end(own, self._fingerprint) for part, own in zip(parts, kept, strict=True)]
+
+    def _recording(self, record: Record, progress: Progress, request: GenerationRequest) -> Recording:
+        origin = origin_of(self._settings, self._database, self._storage, record)
+        return Recording(self._settings, self._storage, record, progress, request, origin)
+
+
+class _Part:
+    """One of several jobs that are made at once: what goes wrong with it is kept for its own end."""
+
+    def __init__(self, begin: Callable[[], Recording], progress: Progress) -> None:
+        self.error: Exception | None = None
+        self._progress = progress
+        self._recording: Recording | None = None
+        try:
+            self._recording = begin()
+        except Exception as error:
+            self.fail(error)
+
+    def on_progress(self, stage: str, done: int, total: int) -> None:
+        self._attempt(partial(self._progress.on_progress, stage, done, total))
+
+    def append(self, frame: Frame) -> None:
+        if self._recording is not None:
+            self._attempt(partial(self._recording.append, frame))
+
+    def fail(self, error: Exception) -> None:
+        """It ends here, if it has not before."""
+        if self.error is None:
+            self.error = error
+            if self._recording is not None:
+                self._recording.drop(error)
+
+    def end(self, footage: Footage | None, autoencoder: str) -> Finish:
+        if self.error is not None:
+            return _raising(self.error)
+        assert self._recording is not None
+        assert footage is not None
+        return partial(self._recording.finish, footage, autoencoder)
+
+    def _attempt(self, step: Callable[[], None]) -> None:
+        if self.error is None:
+            try:
+                step()
+            except Exception as error:
+                self.fail(error)
+
+
+def _raising(error: Exception) -> Finish:
+    def finish() -> Made:
+        raise error
+
+    return finish
 
 
 def _request(asked: Asked) -> GenerationRequest:

@@ -48,9 +48,9 @@ class Metrics:
         self._requests.labels(route, str(status)).observe(seconds)
 
     def ended(self, kind: str, status: str, seconds: float, waited: float) -> None:
-        """Count a job that has ended."""
-        self._jobs.labels(kind, status).observe(seconds)
-        self._waited.observe(waited)
+        """Count a job that has ended; what a clock that went back makes of times is no time."""
+        self._jobs.labels(kind, status).observe(max(0.0, seconds))
+        self._waited.observe(max(0.0, waited))
 
     def text(self) -> bytes:
         """All of it in Prometheus' format."""

@@ -13,6 +13,7 @@ from tenku.timeline.request import MAX_FPS, MAX_GUIDANCE_SCALE, MAX_SEED, MAX_ST
 MAX_PROMPT: Final = 32_000
 MAX_SECONDS: Final = 20.0
 MAX_TOTAL_SECONDS: Final = 120.0
+MAX_EXTENSIONS: Final = 6
 _MAX_IMAGE_URL: Final = 20_971_520
 _SIZE: Final = re.compile(r"([0-9]{1,5})[xX×]([0-9]{1,5})")
 
@@ -212,12 +213,13 @@ class BlendOrder(SamplingOrder):
 
 
 class SceneOrder(_Order):
-    """One scene of a storyboard: generated from its prompt, or a video that lies there."""
+    """One scene of a storyboard: generated from its prompt, or a video that lies there, from `offset` on."""
 
     seconds: Seconds
     prompt: Prompt | None = None
     start: Moment | None = None
     video: Reference | None = None
+    offset: Moment = 0.0
     transition: Literal["continue", "cut", "dissolve"] = "cut"
 
     @model_validator(mode="after")

@@ -112,44 +112,59 @@ def lease(database: Database, settings: Settings, worker: str) -> Lease | None:
     with database.reading() as connection:
         if connection.execute(select(_next_job(settings))).scalar() is None:
             return None
-    with database.changing() as (connection, change):
+    with database.changing(lasting=False) as (connection, change):  # lost, it waits as before
         chosen = connection.execute(select(_next_job(settings))).scalar()
-        if chosen is None:
-            return None
-        taken = update(videos).where(videos.c.id == chosen, videos.c.status == QUEUED)
-        row = connection.execute(
-            taken.values(
-                status=IN_PROGRESS,
-                worker=worker,
-                attempt=videos.c.attempt + 1,
-                beat=videos.c.beat + 1,
-                started_at=func.coalesce(videos.c.started_at, now()),
-                change=change,
-            ).returning(videos)
-        ).one()
-        record = Record.of(row)
-        _advance(connection, record.turn)
-        return Lease(record)
+        return None if chosen is None else _take(connection, chosen, worker, change)
 
 
-def keep(
-    database: Database,
-    held: Lease,
-    facts: Mapping[str, Any],
-    preview: tuple[int, bytes] | None = None,
-) -> bool | None:
-    """Renew a lease and tell how far the job is; whether it was cancelled, or None if the lease is lost."""
-    if not facts and preview is None:
-        with database.writing() as connection:
-            return connection.execute(
-                update(videos).where(held.where).values(beat=videos.c.beat + 1).returning(videos.c.cancelled)
-            ).scalar()
-    with database.changing() as (connection, change):
-        statement = update(videos).where(held.where).values(beat=videos.c.beat + 1, change=change, **facts)
-        cancelled = connection.execute(statement.returning(videos.c.cancelled)).scalar()
-        if cancelled is not None and preview is not None:
-            _show(connection, held.record.id, preview, change)
-        return cancelled
+def lease_alike(
+    database: Database, settings: Settings, worker: str, first: Lease, number: int
+) -> list[Lease]:
+    """Up to so many more of the next jobs, as long as they are of the first one's shape: nobody's turn comes
+    earlier than those before it."""
+    found: list[Lease] = []
+    with database.changing(lasting=False) as (connection, change):
+        while len(found) < number:
+            chosen = connection.execute(select(_next_job(settings))).scalar()
+            row = connection.execute(select(videos).where(videos.c.id == chosen)).one_or_none()
+            if chosen is None or row is None or not are_alike(first.record, Record.of(row)):
+                break
+            found.append(_take(connection, chosen, worker, change))
+    return found
+
+
+def are_alike(first: Record, second: Record) -> bool:
+    """Whether two jobs differ in prompt and seed only, so that one sampler call may make both."""
+    tasks = ({k: v for k, v in job.task.items() if k != "characters"} for job in (first, second))
+    facts = ((job.fps, job.num_frames) for job in (first, second))
+    is_plain = first.task.get("verb") == "generate" and "picture" not in first.task
+    return is_plain and next(tasks) == next(tasks) and next(facts) == next(facts)
+
+
+def num_waiting(database: Database) -> int:
+    """How many jobs wait."""
+    waiting = select(func.count()).select_from(videos).where(videos.c.status == QUEUED, ~videos.c.deleted)
+    with database.reading() as connection:
+        return int(connection.execute(waiting).scalar_one())
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """How far a leased job is: what of it is new, and perhaps its newest frame."""
+
+    held: Lease
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    preview: tuple[int, bytes] | None = None
+
+
+def keep(database: Database, *news: News) -> list[bool | None]:
+    """Renew leases and tell how far their jobs are; of each whether it was cancelled, or None if its lease is
+    lost."""
+    if not any(each.facts or each.preview for each in news):
+        with database.writing(lasting=False) as connection:
+            return [_renewed(connection, each, {}) for each in news]
+    with database.changing(lasting=False) as (connection, change):
+        return [_told(connection, each, change) for each in news]
 
 
 def complete(
@@ -177,12 +192,12 @@ def release(database: Database, held: Lease, *, was_stopped: bool = False) -> No
             _give_back(connection, Record.of(row), change, was_stopped)
 
 
-def release_all(database: Database, worker: str) -> None:
-    """Give back whatever a worker holds that is known to be dead."""
+def release_all(database: Database, worker: str, *, was_stopped: bool = False) -> None:
+    """Give back whatever a worker holds that is known to be dead, or that is about to end."""
     with database.changing() as (connection, change):
         held = select(videos).where(videos.c.worker == worker, videos.c.status == IN_PROGRESS)
         for row in connection.execute(held).all():
-            _give_back(connection, Record.of(row), change, False)
+            _give_back(connection, Record.of(row), change, was_stopped)
 
 
 def cancel(database: Database, owner: str, video: str) -> Record | None:
@@ -286,6 +301,23 @@ def _check_quota(connection: Connection, settings: Settings, owner: Key) -> None
         )
 
 
+def _take(connection: Connection, chosen: str, worker: str, change: int) -> Lease:
+    taken = update(videos).where(videos.c.id == chosen, videos.c.status == QUEUED)
+    row = connection.execute(
+        taken.values(
+            status=IN_PROGRESS,
+            worker=worker,
+            attempt=videos.c.attempt + 1,
+            beat=videos.c.beat + 1,
+            started_at=func.coalesce(videos.c.started_at, now()),
+            change=change,
+        ).returning(videos)
+    ).one()
+    record = Record.of(row)
+    _advance(connection, record.turn)
+    return Lease(record)
+
+
 def _turn(connection: Connection, owner: Key, new: NewVideo) -> float:
     """The virtual time at which a new job's turn begins; its owner's next one comes so much later."""
     cost = new.num_frames * new.width * new.height / _COST_UNIT
@@ -320,6 +352,21 @@ def _next_job(settings: Settings) -> Any:
         .limit(1)
         .scalar_subquery()
     )
+
+
+def _renewed(connection: Connection, news: News, facts: Mapping[str, Any]) -> bool | None:
+    statement = update(videos).where(news.held.where).values(beat=videos.c.beat + 1, **facts)
+    cancelled: bool | None = connection.execute(statement.returning(videos.c.cancelled)).scalar()
+    return cancelled
+
+
+def _told(connection: Connection, news: News, change: int) -> bool | None:
+    if not news.facts and news.preview is None:
+        return _renewed(connection, news, {})
+    cancelled = _renewed(connection, news, {**news.facts, "change": change})
+    if cancelled is not None and news.preview is not None:
+        _show(connection, news.held.record.id, news.preview, change)
+    return cancelled
 
 
 def _show(connection: Connection, video: str, preview: tuple[int, bytes], change: int) -> None:

@@ -8,7 +8,9 @@ from typing import Final, Self
 
 from tenku.errors import UserError
 from tenku.home import home_folder
+from tenku.safety import Policy
 
+FRAME_CHECKS: Final = ("installed", "required", "off")
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 _MIB: Final = 2**20
 
@@ -18,7 +20,11 @@ class Settings:
     """Where state lives and what is allowed. Sizes are bytes, times seconds.
 
     `database_url` and `storage_url` are by default a SQLite file and a folder under `home`. Without
-    `retention` nothing expires. `lease` is how long a worker may be silent before its job goes to another.
+    `retention` nothing expires. With `ray` its workers are
+    placed by Ray. At most `batch` videos of one shape are made in
+    one sampler call. `lease` is how long a worker may be silent before its job goes to another.
+    `allowed_categories` of the safety rules are let through; frames are looked at by the check that is
+    `installed`, if one is, by one that is `required`, or not at all.
     """
 
     home: Path
@@ -28,6 +34,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     workers: int = 1
+    batch: int = 8
     live_sessions: int = 1
     max_queued: int = 1_000
     max_queued_per_key: int = 200
@@ -41,14 +48,27 @@ class Settings:
     request_timeout: float = 30.0
     trusted_hosts: tuple[str, ...] = ()
     json_logs: bool = False
+    ray: bool = False
+    allowed_categories: tuple[str, ...] = ()
+    frame_check: str = "installed"
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65_535:
             raise UserError(f"port {self.port} does not exist; choose one up to 65535, or 0 for a free one.")
         if not 0 <= self.workers <= 256:
             raise UserError(f"{self.workers} workers cannot be started; choose from 0 to 256.")
+        if not 1 <= self.batch <= 64:
+            raise UserError(
+                f"{self.batch} videos cannot be made at once; choose from 1, which is one by one, to 64."
+            )
         if self.lease < 2:
             raise UserError(f"a lease of {self.lease:g} seconds is too short to be renewed; give at least 2.")
+        if self.frame_check not in FRAME_CHECKS:
+            raise UserError(
+                f"{self.frame_check!r} says nothing of who looks at frames; choose from "
+                f"{', '.join(FRAME_CHECKS)}."
+            )
+        Policy.without(*self.allowed_categories)
         if self.retention is not None and self.retention <= 0:
             raise UserError(
                 "videos must be kept for more than no time; leave the retention out to keep them."
@@ -56,11 +76,14 @@ class Settings:
 
     @classmethod
     def from_environment(cls, **changes: object) -> Self:
-        """Settings by TENKU_HOME, TENKU_DATABASE_URL and TENKU_STORAGE_URL, and what is given."""
+        """Settings by TENKU_HOME, TENKU_DATABASE_URL, TENKU_STORAGE_URL, TENKU_ALLOW and TENKU_FRAME_CHECK,
+        and what is given."""
         settings = cls(
             home=home_folder(),
             database_url=os.environ.get("TENKU_DATABASE_URL", ""),
             storage_url=os.environ.get("TENKU_STORAGE_URL", ""),
+            allowed_categories=_words(os.environ.get("TENKU_ALLOW", "")),
+            frame_check=os.environ.get("TENKU_FRAME_CHECK", "") or "installed",
         )
         return replace(settings, **{name: value for name, value in changes.items() if value is not None})  # type: ignore[arg-type]
 
@@ -68,7 +91,8 @@ class Settings:
     def from_json(cls, text: str) -> Self:
         """The inverse of `to_json`."""
         facts = json.loads(text)
-        return cls(**{**facts, "home": Path(facts["home"]), "trusted_hosts": tuple(facts["trusted_hosts"])})
+        tuples = {name: tuple(facts[name]) for name in ("trusted_hosts", "allowed_categories")}
+        return cls(**{**facts, **tuples, "home": Path(facts["home"])})
 
     def to_json(self) -> str:
         """One line, for a process that is started."""
@@ -97,3 +121,8 @@ class Settings:
     def is_loopback(self) -> bool:
         """Whether only this machine can reach the server."""
         return self.host in LOOPBACK
+
+
+def _words(text: str) -> tuple[str, ...]:
+    """Words between commas."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())

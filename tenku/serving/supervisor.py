@@ -1,17 +1,16 @@
-"""Worker processes of this server: started, told of new jobs, replaced when they die, stopped with it.
+"""Workers of this server: started, told of new jobs, replaced when they die, stopped with it.
 
-A worker's standard input is its tie to the server: the first line says what it is to do, every other wakes
-it, and its end means that the server is gone, however that came about.
+Where they run is somebody else's concern: processes of this machine (`processes.py`), or actors that Ray
+places (`actors.py`).
 """
 
 import asyncio
-import contextlib
 import logging
 import secrets
 import socket
-import sys
 import time
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol, TypeAlias
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -26,21 +25,42 @@ _MAX_PAUSE: Final = 30.0
 _log: Final = logging.getLogger("tenku.supervisor")
 
 
+class Running(Protocol):
+    """A worker somewhere."""
+
+    async def ended(self) -> str:
+        """Wait until it is no more; how it ended, for the log."""
+        ...
+
+    def wake(self) -> None:
+        """There is something to do."""
+
+    def stop(self) -> None:
+        """Let it give back what it holds, and end."""
+
+    def kill(self) -> None:
+        """End it at once."""
+
+
+Launch: TypeAlias = Callable[[str], Awaitable[Running]]  # of a worker's name
+
+
 class Supervisor:
     """Keeps a number of workers alive."""
 
-    def __init__(self, settings: Settings, database: Database, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, database: Database, metrics: Metrics, launch: Launch) -> None:
         self._settings = settings
         self._database = database
         self._metrics = metrics
-        self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._launch = launch
+        self._workers: dict[str, Running] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._is_stopping = False
 
     @property
     def running(self) -> int:
         """How many workers are alive."""
-        return len(self._processes)
+        return len(self._workers)
 
     def start(self) -> None:
         """Start all of them."""
@@ -48,23 +68,20 @@ class Supervisor:
 
     def nudge(self) -> None:
         """Wake those who wait: there is something to do."""
-        for process in self._processes.values():
-            if process.stdin is not None and not process.stdin.is_closing():
-                process.stdin.write(b"\n")
+        for worker in self._workers.values():
+            worker.wake()
 
     async def stop(self) -> None:
         """Let all workers give back what they hold, and end."""
         self._is_stopping = True
-        for process in self._processes.values():
-            if process.stdin is not None:
-                process.stdin.close()
+        for worker in self._workers.values():
+            worker.stop()
         waiting = asyncio.gather(*self._tasks, return_exceptions=True)
         try:
             await asyncio.wait_for(asyncio.shield(waiting), _PATIENCE)
         except TimeoutError:
-            for process in self._processes.values():
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
+            for worker in self._workers.values():
+                worker.kill()
             await waiting
 
     async def _keep_one(self) -> None:
@@ -72,28 +89,22 @@ class Supervisor:
         while not self._is_stopping:
             name = f"{socket.gethostname()}-{secrets.token_hex(6)}"
             started = time.monotonic()
-            process = await self._started(name)
-            status = await process.wait()
-            del self._processes[name]
+            worker = await self._launch(name)
+            self._workers[name] = worker
+            self._metrics.workers.set(self.running)
+            if self._is_stopping:
+                worker.stop()
+            how = await worker.ended()
+            del self._workers[name]
             self._metrics.workers.set(self.running)
             if self._is_stopping:
                 return
-            _log.warning("worker %s ended with status %s and is replaced", name, status)
+            _log.warning("worker %s ended with %s and is replaced", name, how)
             self._metrics.restarts.inc()
             await self._give_back(name)
             lived = time.monotonic() - started
             pause = min(_MAX_PAUSE, 2 * pause) if lived < _QUICK_DEATH else 0.1
             await asyncio.sleep(pause)
-
-    async def _started(self, name: str) -> asyncio.subprocess.Process:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tenku.serving.worker_process"), stdin=asyncio.subprocess.PIPE
-        )
-        assert process.stdin is not None  # it was asked for
-        process.stdin.write(f"{name} {self._settings.to_json()}\n".encode())
-        self._processes[name] = process
-        self._metrics.workers.set(self.running)
-        return process
 
     async def _give_back(self, name: str) -> None:
         """What a dead worker held; if the database is away now, its lease runs out in time."""

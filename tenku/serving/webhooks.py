@@ -103,7 +103,10 @@ class Deliverer:
 
     def _claimed(self) -> list[tuple[Row[Any], Row[Any]]]:
         """What is due, each put off until it would be tried again."""
-        due = select(deliveries).where(deliveries.c.state == "waiting", deliveries.c.due_at <= now())
+        # Nothing is put off for longer than the longest pause: what is due later than that was put off before
+        # a clock went back.
+        is_due = ~deliveries.c.due_at.between(now(), now() + _LONGEST_PAUSE)
+        due = select(deliveries).where(deliveries.c.state == "waiting", is_due)
         with self._database.reading() as connection:
             rows = connection.execute(due.order_by(deliveries.c.due_at).limit(_AT_ONCE)).all()
             if not rows:

@@ -1,4 +1,5 @@
-"""A worker: leases jobs one by one, keeps each lease while it makes the video, and publishes what it made."""
+"""A worker: leases jobs, several if they are alike, keeps each lease while it makes the videos, and publishes
+what it made."""
 
 import logging
 import os
@@ -6,7 +7,9 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -17,9 +20,9 @@ from tenku.safety import Refused
 from tenku.serving import queue
 from tenku.serving.database import Database
 from tenku.serving.leases import LeaseObserver
-from tenku.serving.making import Maker, StoppedError
+from tenku.serving.making import Finish, Maker, StoppedError
 from tenku.serving.progress import Progress
-from tenku.serving.queue import Lease
+from tenku.serving.queue import Lease, News
 from tenku.serving.records import FAILED
 from tenku.serving.settings import Settings
 from tenku.serving.storage import Storage
@@ -31,10 +34,31 @@ _NOT_STORED: Final = ("storage_unavailable", "the server has no room for this vi
 _log: Final = logging.getLogger("tenku.worker")
 
 
-class Worker:
-    """The loop of one worker process; `stopping` ends it after it has given back what it holds."""
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A job that is a worker's, how far it is, and whether the worker is done with it."""
 
-    def __init__(self, settings: Settings, database: Database, storage: Storage, name: str = "") -> None:
+    held: Lease
+    progress: Progress
+    done: threading.Event
+
+
+class Worker:
+    """The loop of one worker process; `stopping` ends it after it has given back what it holds.
+
+    `on_change` is called, from any thread, after each change that others may wait for.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        storage: Storage,
+        name: str = "",
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._on_change = on_change
+        self._tails = ThreadPoolExecutor(os.cpu_count(), "tail")
         self.name = name or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self.stopping = threading.Event()
         self.wake = threading.Event()
@@ -49,42 +73,73 @@ class Worker:
         self.stopping.set()
         self.wake.set()
 
+    def abandon(self) -> None:
+        """Give back what is held without waiting for a step, just before this process ends at once."""
+        queue.release_all(self._database, self.name, was_stopped=True)
+
     def run(self) -> None:
         """Work until told to stop; while the database is away, wait for it."""
         while not self.stopping.is_set():
             try:
                 self._observer.look()
-                held = queue.lease(self._database, self._settings, self.name)
+                held = self._lease()
             except SQLAlchemyError as error:
                 _log.warning("the database does not answer: %s", _reason(error))
                 self.stopping.wait(1.0)
                 continue
-            if held is None:
+            if not held:
                 self.wake.wait(_IDLE_SECONDS)
                 if not self.stopping.is_set():
                     self.wake.clear()
             else:
-                self.work(held)
+                self.work(*held)
 
-    def work(self, held: Lease) -> None:
-        """Make one video and hand it in."""
-        progress = Progress(held.record)
-        keeper = _LeaseKeeper(self._database, held, progress, self.stopping)
-        with keeper:
-            end = self._end_of(held, progress)
+    def work(self, *held: Lease) -> None:
+        """Make videos, several at once if one sampler call can, and hand them in."""
+        jobs = [_Job(lease, Progress(lease.record), threading.Event()) for lease in held]
+        with _LeaseKeeper(self._database, jobs, self.stopping, self._on_change):
+            started = time.monotonic()
+            if len(jobs) == 1:  # its end waits for nobody, so it needs no thread
+                job = jobs[0]
+                self._hand_in(job, lambda: self._maker.make(job.held.record, job.progress)(), started)
+                return
+            ends = self._maker.make_together([(job.held.record, job.progress) for job in jobs])
+            list(self._tails.map(self._hand_in, jobs, ends, [started] * len(jobs)))
+
+    def _lease(self) -> list[Lease]:
+        """The next job, and those after it that can be made with it: no more than leaves the other workers
+        of this server their share."""
+        first = queue.lease(self._database, self._settings, self.name)
+        if first is None or self._settings.batch == 1:
+            return [] if first is None else [first]
+        try:
+            share = -(-(1 + queue.num_waiting(self._database)) // max(1, self._settings.workers))
+            number = min(self._settings.batch, share) - 1
+            if number < 1:
+                return [first]
+            return [first, *queue.lease_alike(self._database, self._settings, self.name, first, number)]
+        except SQLAlchemyError as error:
+            _log.warning("made alone, for the database does not answer: %s", _reason(error))
+            return [first]
+
+    def _hand_in(self, job: _Job, finish: Finish, started: float) -> None:
+        """Finish what was made, and tell of it until the database has taken it."""
+        end = self._end_of(job.held, finish, started)
+        job.done.set()
         for _ in _until(_OUTAGE_SECONDS):
             try:
                 end()
+                self._on_change()
                 return
             except SQLAlchemyError as error:
-                _log.warning("%s cannot be handed in yet: %s", held.record.id, _reason(error))
-        _log.error("%s could not be handed in", held.record.id)
+                _log.warning("%s cannot be handed in yet: %s", job.held.record.id, _reason(error))
+        _log.error("%s could not be handed in", job.held.record.id)
 
-    def _end_of(self, held: Lease, progress: Progress) -> Callable[[], object]:
-        """Make a video; what is to be done then."""
-        database, video, started = self._database, held.record.id, time.monotonic()
+    def _end_of(self, held: Lease, finish: Finish, started: float) -> Callable[[], object]:
+        """Finish a video; what is to be done then."""
+        database, video = self._database, held.record.id
         try:
-            made = self._maker.make(held.record, progress)
+            made = finish()
         except StoppedError as stopped:
             _log.info("%s stopped: %s", video, stopped.reason)
             return self._end_of_stopped(held, stopped)
@@ -132,17 +187,22 @@ class Worker:
 
 
 class _LeaseKeeper:
-    """A thread that renews a lease and tells how far the job is, and tells the job when it is to stop."""
+    """A thread that renews leases and tells how far their jobs are, and tells the jobs when they are to
+    stop."""
 
     def __init__(
-        self, database: Database, held: Lease, progress: Progress, stopping: threading.Event
+        self,
+        database: Database,
+        jobs: Sequence[_Job],
+        stopping: threading.Event,
+        on_change: Callable[[], None],
     ) -> None:
         self._database = database
-        self._held = held
-        self._progress = progress
+        self._jobs = jobs
         self._stopping = stopping
+        self._on_change = on_change
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name=f"lease of {held.record.id}", daemon=True)
+        self._thread = threading.Thread(target=self._keep, name="leases", daemon=True)
 
     def __enter__(self) -> None:
         self._thread.start()
@@ -153,20 +213,26 @@ class _LeaseKeeper:
 
     def _keep(self) -> None:
         while not self._done.wait(_BEAT_SECONDS):
+            left = [job for job in self._jobs if not job.done.is_set()]
+            if not left:
+                continue
             if self._stopping.is_set():
-                self._progress.stop("stopped")
+                for job in left:
+                    job.progress.stop("stopped")
+            news = [News(job.held, *job.progress.news()) for job in left]
             try:
-                cancelled = queue.keep(self._database, self._held, *self._progress.news())
+                answers = queue.keep(self._database, *news)
             except DBAPIError as error:
-                _log.warning(
-                    "the lease of %s cannot be renewed now: %s", self._held.record.id, _reason(error)
-                )
+                _log.warning("leases cannot be renewed now: %s", _reason(error))
                 self._done.wait(1.0)
                 continue
-            if cancelled is None:
-                self._progress.stop("lost")
-            elif cancelled:
-                self._progress.stop("cancelled")
+            if any(each.facts or each.preview for each in news):
+                self._on_change()
+            for job, cancelled in zip(left, answers, strict=True):
+                if cancelled is None:
+                    job.progress.stop("lost")
+                elif cancelled:
+                    job.progress.stop("cancelled")
 
 
 def _told(error: UserError) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """`python -m tenku.serving.worker_process`: one worker that a server has started, for as long as the server
 lives."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -10,6 +11,7 @@ from tenku.serving.logs import set_up_logs
 from tenku.serving.settings import Settings
 
 _NICENESS = 5  # answers come before videos
+_STEP_SECONDS = 1.0  # that a step may take when the server has gone
 
 
 def main() -> None:
@@ -22,20 +24,34 @@ def main() -> None:
     set_up_logs(settings)
     os.nice(_NICENESS)
     use_cores(settings.workers)
+    from sqlalchemy.exc import SQLAlchemyError
+
     from tenku.serving.database import Database
     from tenku.serving.storage import Storage
     from tenku.serving.worker import Worker
 
-    worker = Worker(settings, Database(settings.database), Storage(settings.storage, settings.scratch), name)
+    database, storage = Database(settings.database), Storage(settings.storage, settings.scratch)
+    worker, ended = Worker(settings, database, storage, name, _tell), threading.Event()
 
     def listen() -> None:
         for _ in sys.stdin:
             worker.wake.set()
         worker.stop()
+        if not ended.wait(_STEP_SECONDS):  # in the middle of a long step: another worker makes it again
+            with contextlib.suppress(SQLAlchemyError):
+                worker.abandon()
+            os._exit(0)
 
     signal.signal(signal.SIGTERM, lambda *_: worker.stop())
     threading.Thread(target=listen, daemon=True).start()
     worker.run()
+    ended.set()
+
+
+def _tell() -> None:
+    """Let the server look at the database now, if there is one still."""
+    with contextlib.suppress(OSError):
+        os.write(sys.stdout.fileno(), b"\n")
 
 
 def use_cores(workers: int) -> None:

@@ -11,14 +11,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import psycopg
 import pytest
 from sqlalchemy import delete, update
 
+from tenku.serving import library, queue
 from tenku.serving.database import Database
+from tenku.serving.keys import OPEN
+from tenku.serving.queue import NewVideo
+from tenku.serving.records import Record
+from tenku.serving.settings import Settings
+from tenku.serving.storage import Storage
 from tenku.serving.tables import counters, metadata
 
 _PLACES = [*Path("/usr/lib/postgresql").glob("*/bin"), Path("/usr/local/bin"), Path("/usr/bin")]
@@ -135,6 +141,61 @@ def postgresql() -> Iterator[Any]:
     """A PostgreSQL server of our own; its user may not enter pytest's own folders."""
     with TemporaryDirectory(prefix="tenku-postgresql-") as folder, running_postgresql(Path(folder)) as server:
         yield server
+
+
+class Place:
+    """A worker in this process, with a database and a storage of its own."""
+
+    TASK: ClassVar = {"verb": "generate", "native": [64, 64], "negative_prompt": ""}
+
+    def __init__(self, home: Path, storage: str = "") -> None:
+        from tenku.serving.worker import Worker
+
+        self.settings = Settings(home=home, storage_url=storage)
+        self.database = Database(self.settings.database)
+        self.storage = Storage(self.settings.storage, self.settings.scratch)
+        self.changes = 0
+        self.worker = Worker(self.settings, self.database, self.storage, "worker", self._changed)
+
+    def put(self, **changes: Any) -> str:
+        facts = {
+            "kind": "generation",
+            "task": self.TASK,
+            "model": "sora-2",
+            "prompt": "a red ball falls",
+            "seed": 1,
+        }
+        facts |= {"width": 64, "height": 64, "fps": 16.0, "num_frames": 8, **changes}
+        return queue.submit(self.database, self.settings, OPEN, NewVideo(**facts)).id
+
+    def work(self, number: int) -> None:
+        first = queue.lease(self.database, self.settings, "worker")
+        assert first is not None
+        others = queue.lease_alike(self.database, self.settings, "worker", first, number - 1)
+        assert len(others) == number - 1
+        self.worker.work(first, *others)
+
+    def find(self, video: str) -> Record:
+        return library.find(self.database, OPEN.id, video)
+
+    def _changed(self) -> None:
+        self.changes += 1
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    """A worker in this process."""
+    place = Place(tmp_path / "home")
+    yield place
+    place.database.dispose()
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Iterator[Place]:
+    """A worker in this process whose files are elsewhere."""
+    place = Place(tmp_path / "home", f"memory://{tmp_path.name}")
+    yield place
+    place.database.dispose()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

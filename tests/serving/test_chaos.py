@@ -1,6 +1,6 @@
 """Servers and workers are killed at random moments under load: nothing is lost, done twice, or served half.
 
-TENKU_TEST_KILLS sets how often, 4 by default.
+TENKU_TEST_KILLS sets how often, 4 by default; TENKU_TEST_MINUTES ends the killing earlier.
 """
 
 import io
@@ -29,6 +29,7 @@ from tenku.serving.settings import Settings
 from tenku.serving.tables import deliveries, endpoints
 
 KILLS = int(os.environ.get("TENKU_TEST_KILLS", "4"))
+MINUTES = float(os.environ.get("TENKU_TEST_MINUTES", "inf"))
 CLIENTS = 3
 FRAMES = (4, 8, 48, 100)  # one window and several
 
@@ -73,9 +74,16 @@ class Chaos:
         return "server"
 
     def wait_for_work(self) -> None:
-        """Wait until a worker has something that it could lose."""
-        while not self._insist("GET", "/readyz").json()["in_progress"]:
+        """Wait until a worker has something that it could lose, and something has been done since the last
+        kill: on a busy machine workers that are killed ever again before they have begun come to nothing."""
+        done = self._done()
+        while not self._insist("GET", "/readyz").json()["in_progress"] or self._done() == done:
             time.sleep(0.2)
+
+    def _done(self) -> list[tuple[str, str, int]]:
+        """How far the newest videos are."""
+        videos = self._insist("GET", "/v1/videos?limit=50").json()["data"]
+        return [(video["id"], video["status"], video["frames_done"]) for video in videos]
 
     def ask(self, number: int) -> None:
         """A client: asks for one video after the other, and checks what it gets."""
@@ -91,22 +99,26 @@ class Chaos:
             self._wait(video.json()["id"], 20)
 
     def check_all(self) -> None:
-        """Wait for everything that was asked for, as long as something is finished every three minutes."""
+        """Wait for everything that was asked for, as long as anything moves within five minutes."""
         for video in list(self.asked):
-            self._wait(video, 180)
+            seen = None
+            while (now := self._done()) != seen and not self._wait(video, 300):
+                seen = now
             found = self._insist("GET", f"/v1/videos/{video}").json()
             if found["status"] != "completed":
                 self.faults.append(f"{video} is {found['status']}: {found['error']}")
             else:
                 self._check_content(video)
 
-    def _wait(self, video: str, seconds: float) -> None:
+    def _wait(self, video: str, seconds: float) -> bool:
+        """Wait for one video, and check it; whether it is finished."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if self._insist("GET", f"/v1/videos/{video}").json()["status"] in ("completed", "failed"):
                 self._check_content(video)
-                return
+                return True
             time.sleep(0.5)
+        return False
 
     def _check_content(self, video: str) -> None:
         answer = self._insist("GET", f"/v1/videos/{video}/content")
@@ -148,7 +160,7 @@ def chaos(request: pytest.FixtureRequest, tmp_path: Path, running: Any) -> Itera
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3_600)
+@pytest.mark.timeout(10_800)
 def test_nothing_is_lost_done_twice_or_served_half(chaos: tuple[Chaos, Database]) -> None:
     server, database = chaos
     _listen_to_everything(database)
@@ -156,18 +168,20 @@ def test_nothing_is_lost_done_twice_or_served_half(chaos: tuple[Chaos, Database]
     for client in clients:
         client.start()
     kills: Counter[str] = Counter()
-    for _ in range(KILLS):
+    end = time.monotonic() + 60 * MINUTES
+    while kills.total() < KILLS and time.monotonic() < end:
         server.wait_for_work()
         time.sleep(server.random.uniform(0, 2))
         kills[server.kill_something()] += 1
     server.over.set()
     for client in clients:
-        client.join(300)
+        client.join()
     server.check_all()
     told = _ends_told(database)
-    print(f"{dict(kills)}; {len(server.asked)} videos, {server.served} downloads")
+    print(f"{dict(kills)} killed; {len(server.asked)} videos, {server.served} downloads")
     assert server.faults == []
-    assert len(server.asked) >= KILLS / 10
+    assert len(server.asked) >= kills.total() / 10
+    assert kills
     assert told == dict.fromkeys(server.asked, 1)
 
 

@@ -1,4 +1,7 @@
-"""The database is gone for a while: clear errors, nothing lost, and all goes on when it is back."""
+"""The database is gone for a while: clear errors, nothing lost, and all goes on when it is back.
+
+TENKU_TEST_OUTAGE sets for how many seconds, 4 by default.
+"""
 
 import os
 import subprocess
@@ -10,6 +13,7 @@ from typing import Any
 
 import pytest
 
+OUTAGE = float(os.environ.get("TENKU_TEST_OUTAGE", "4"))
 ORDER = {"prompt": "a red ball falls", "size": "64x64", "seconds": 0.5}
 
 
@@ -24,7 +28,7 @@ def test_all_goes_on_when_the_database_is_back(tmp_path: Path, running: Any, pos
         postgresql.stop("immediate")
         try:
             refused = client.post("/v1/videos", json=ORDER)
-            time.sleep(4)
+            time.sleep(OUTAGE)
             unseen = client.get(f"/v1/videos/{long}")
             alive, ready = client.get("/healthz"), client.get("/readyz")
         finally:

@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tenku.serving.database import Database, now
 from tenku.serving.faults import ApiError
 from tenku.serving.keys import Key
 from tenku.serving.leases import LeaseObserver
-from tenku.serving.queue import NewVideo, Repeat
+from tenku.serving.queue import News, NewVideo, Repeat
 from tenku.serving.records import COMPLETED, FAILED, QUEUED
 from tenku.serving.settings import Settings
 from tenku.serving.tables import deliveries, endpoints
@@ -103,12 +104,40 @@ def test_no_two_workers_get_one_job(database: Database) -> None:
     assert Counter(taken) == Counter(put_in)
 
 
+def test_jobs_of_one_shape_are_leased_together(database: Database) -> None:
+    alike = [put(database, seed=seed, prompt=f"ball {seed}") for seed in range(3)]
+    first = leased(database)
+    others = queue.lease_alike(database, SETTINGS, "worker", first, 8)
+    assert [held.record.id for held in (first, *others)] == alike
+    assert queue.keep(database, News(first), *map(News, others)) == [False] * 3
+    assert queue.complete(database, SETTINGS, others[0], {"video": "one"}, {})
+    assert queue.keep(database, News(first), *map(News, others)) == [False, None, False]
+
+
+def test_nobody_is_passed_over_for_the_sake_of_a_batch(database: Database) -> None:
+    for changes in ({}, {}, {"num_frames": 48}, {}):
+        put(database, **changes)
+    first = leased(database)
+    assert len(queue.lease_alike(database, SETTINGS, "worker", first, 8)) == 1
+    other = leased(database)
+    assert other.record.num_frames == 48
+    assert queue.lease_alike(database, SETTINGS, "worker", other, 8) == []
+
+
+def test_only_so_many_are_leased_together_as_one_may_run(database: Database) -> None:
+    for _ in range(4):
+        put(database)
+    settings = replace(SETTINGS, max_running_per_key=2)
+    first = leased(database, settings=settings)
+    assert len(queue.lease_alike(database, settings, "worker", first, 8)) == 1
+
+
 def test_only_who_holds_the_lease_can_finish(database: Database) -> None:
     video = put(database)
     lost = leased(database, "first")
     queue.release(database, lost)
     held = leased(database, "second")
-    assert queue.keep(database, lost, {}) is None
+    assert queue.keep(database, News(lost)) == [None]
     assert not queue.complete(database, SETTINGS, lost, {"video": "theirs"}, {})
     assert queue.complete(database, SETTINGS, held, {"video": "ours"}, {"bytes": 5})
     assert not queue.complete(database, SETTINGS, held, {"video": "twice"}, {})
@@ -142,7 +171,7 @@ def test_leases_that_are_kept_are_left(database: Database, monkeypatch: pytest.M
     for second in range(12):
         clock[0] = float(second)
         assert observer.look() == ([lost] if second == 11 else [])
-        assert queue.keep(database, held, {"progress": second}) is False
+        assert queue.keep(database, News(held, {"progress": second})) == [False]
     assert library.find(database, "alice", lost).status == QUEUED
     assert library.find(database, "alice", kept).progress == 11
 
@@ -163,7 +192,7 @@ def test_cancelling_is_seen_by_who_keeps_the_lease(database: Database) -> None:
     held = leased(database)
     assert queue.cancel(database, "bob", video) is None
     assert queue.cancel(database, "alice", video) is not None
-    assert queue.keep(database, held, {}) is True
+    assert queue.keep(database, News(held)) == [True]
     queue.release(database, held)
     assert library.find(database, "alice", video).error_code == "cancelled"
 
@@ -236,7 +265,7 @@ def test_what_is_deleted_is_lost_by_who_makes_it(database: Database) -> None:
     video = put(database)
     held = leased(database)
     library.throw_away(database, "alice", video)
-    assert queue.keep(database, held, {"progress": 5}) is None
+    assert queue.keep(database, News(held, {"progress": 5})) == [None]
     assert not queue.complete(database, SETTINGS, held, {"video": "x"}, {})
     with pytest.raises(ApiError):
         library.find(database, "alice", video)

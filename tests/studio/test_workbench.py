@@ -215,6 +215,25 @@ def test_a_timeline_is_laid_out_by_keyboard_alone(page: "Page", uploaded: str) -
     _delete_newest(page)
 
 
+def test_a_clip_is_cut_and_its_beginning_left_out_by_keyboard(page: "Page", uploaded: str) -> None:
+    page.keyboard.press("2")
+    page.get_by_role("button", name=re.compile("Add to the timeline")).press("Enter")
+    page.get_by_role("button", name=re.compile("^Clip, 0 to 2 seconds")).focus()
+    page.keyboard.press("}")
+    page.keyboard.press("}")
+    for _ in range(12):
+        page.keyboard.press(".")
+    page.keyboard.press("s")
+    with page.expect_request("**/v1/videos/storyboards") as sent:
+        page.get_by_role("button", name="Make video").press("Enter")
+    video = {"id": uploaded}
+    assert sent.value.post_data_json["scenes"] == [
+        {"start": 0, "seconds": 0.75, "video": video, "offset": 0.5},
+        {"start": 0.75, "seconds": 0.75, "video": video, "offset": 1.25, "transition": "cut"},
+    ]
+    _delete_newest(page)
+
+
 def test_clips_and_prompts_are_dragged_onto_the_timeline(page: "Page", uploaded: str) -> None:
     page.get_by_role("link", name="Timeline").click()
     track = page.locator(".track")

@@ -69,6 +69,8 @@ export interface SceneRequest {
   readonly seconds: number;
   readonly prompt?: string;
   readonly video?: { readonly id: string };
+  /** Seconds that are left out at the beginning of the video. */
+  readonly offset?: number;
   readonly transition?: Transition;
 }
 

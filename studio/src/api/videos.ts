@@ -1,6 +1,7 @@
 /** Every call that the studio makes, by what it does. */
 
 import type { Credentials, LiveSession, Model, Page, StoryboardRequest, Video } from "./types.ts";
+import { language } from "../state/settings.ts";
 import { getJson, send, sendForm, sendJson } from "./client.ts";
 
 export interface Creation {
@@ -75,9 +76,10 @@ export const rename = (id: string, title: string): Promise<Video> =>
 export const remove = (id: string): Promise<Response> =>
   send(`/v1/videos/${encodeURIComponent(id)}`, { method: "DELETE" });
 
-export const credentials = (id: string): Promise<Credentials> => getJson(on(id, "credentials"));
+export const credentials = (id: string): Promise<Credentials> =>
+  getJson(`${on(id, "credentials")}?language=${language.value}`);
 
-export const verify = (file: File): Promise<Credentials> => sendForm("/v1/verify", { file });
+export const verify = (file: File): Promise<Credentials> => sendForm(`/v1/verify?language=${language.value}`, { file });
 
 export const startLive = (prompt: string, size: string, seed: number): Promise<LiveSession> =>
   sendJson("/v1/live", { prompt, size, seed });

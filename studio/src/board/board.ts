@@ -10,6 +10,8 @@ export interface Card {
   readonly longest: number | null;
   readonly start: number;
   readonly frames: number;
+  /** How many frames of the clip are left out at its beginning; none unless it says so. */
+  readonly offset?: number;
   readonly prompt: string;
   /** How it follows what it touches. */
   readonly joint: Transition;
@@ -41,6 +43,8 @@ export const emptyBoard = (size: string, fps: number): Board => ({
 });
 
 export const endOf = (card: Card): number => card.start + card.frames;
+
+export const offsetOf = (card: Card): number => card.offset ?? 0;
 
 export const lastEnd = (board: Board): number => Math.max(0, ...board.cards.map(endOf));
 
@@ -88,18 +92,41 @@ export function swap(board: Board, key: string, direction: -1 | 1): Board {
 
 export function resize(board: Board, key: string, frames: number): Board {
   return change(board, key, (card) => {
-    const most = card.longest ?? Infinity;
+    const most = card.longest === null ? Infinity : card.longest - offsetOf(card);
     return { ...card, frames: Math.max(GRID, Math.min(onGrid(frames), most)) };
   });
 }
 
-/** Move the left edge of a card that is made; its right edge stays. */
+/** Move the left edge of a card; its right edge stays. Of a clip, its beginning is left out or comes back. */
 export function resizeLeft(board: Board, key: string, start: number): Board {
   return change(board, key, (card) => {
     const end = endOf(card);
-    const at = Math.max(0, Math.min(onGrid(start), end - GRID));
-    return { ...card, start: at, frames: end - at };
+    const least = card.longest === null ? 0 : Math.max(0, card.start - offsetOf(card));
+    const at = Math.max(least, Math.min(onGrid(start), end - GRID));
+    const changed = { ...card, start: at, frames: end - at };
+    return card.longest === null ? changed : { ...changed, offset: offsetOf(card) + at - card.start };
   });
+}
+
+/** Leave out so many frames at the beginning of a clip, which stays where it is and ends as early as it gets. */
+export function leaveOut(board: Board, key: string, frames: number): Board {
+  return change(board, key, (card) => {
+    if (card.longest === null) return card;
+    const offset = Math.max(0, Math.min(onGrid(frames), offsetOf(card) + card.frames - GRID));
+    return { ...card, offset, frames: card.frames + offsetOf(card) - offset };
+  });
+}
+
+/** The board with a card cut in two at a frame, the second with a key of its own; a cut lies on the grid. */
+export function split(board: Board, key: string, frame: number, newKey: string): Board {
+  const at = onGrid(frame);
+  const card = cardAt(board, key);
+  if (card === undefined || at <= card.start || at >= endOf(card)) return board;
+  const first = { ...card, frames: at - card.start };
+  const cut = { ...card, key: newKey, start: at, frames: endOf(card) - at };
+  const second: Card = card.longest === null ? cut : { ...cut, offset: offsetOf(card) + at - card.start };
+  const cards = board.cards.flatMap((one) => (one.key === key ? [first, { ...second, joint: "cut" as const }] : [one]));
+  return { ...board, cards };
 }
 
 export function change(board: Board, key: string, how: (card: Card) => Card): Board {

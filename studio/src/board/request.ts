@@ -43,6 +43,7 @@ function scene(board: Board, span: Span, prompt: string): SceneRequest {
     seconds: span.frames / board.fps,
     ...(prompt === "" ? {} : { prompt }),
     ...(span.card?.video ? { video: { id: span.card.video } } : {}),
+    ...(span.card?.offset ? { offset: span.card.offset / board.fps } : {}),
     ...(span.joint === null ? {} : { transition: span.joint }),
   };
 }

@@ -224,7 +224,11 @@ export const en = {
   generatedHere: "Generated",
   cardMoved: "{title} now starts at {seconds} seconds.",
   cardResized: "{title} now lasts {seconds} seconds.",
-  timelineKeys: "Arrows choose · Shift+arrows move · [ ] length · J joint · Enter edit · Delete · Ctrl+Z undo",
+  cardCut: "Cut in two.",
+  cutHere: "Cut at the playhead",
+  offset: "Left out",
+  timelineKeys:
+    "Arrows choose · Shift+arrows move · [ ] length · { } beginning · S cut · J joint · Enter edit · Delete · Ctrl+Z undo",
 
   // Live
   liveTitle: "Live",

@@ -219,7 +219,11 @@ export const zh: Record<Text, string> = {
   generatedHere: "自动生成",
   cardMoved: "{title} 现在从 {seconds} 秒开始。",
   cardResized: "{title} 现在长 {seconds} 秒。",
-  timelineKeys: "方向键选择 · Shift+方向键移动 · [ ] 时长 · J 衔接 · 回车编辑 · Delete 移除 · Ctrl+Z 撤销",
+  cardCut: "已剪成两段。",
+  cutHere: "在播放头处剪开",
+  offset: "略去开头",
+  timelineKeys:
+    "方向键选择 · Shift+方向键移动 · [ ] 时长 · { } 开头 · S 剪开 · J 衔接 · 回车编辑 · Delete 移除 · Ctrl+Z 撤销",
 
   liveTitle: "实时",
   liveText: "永不结束的视频，随你输入而变。",

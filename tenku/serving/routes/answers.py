@@ -8,7 +8,6 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.requests import Request
 
-from tenku.safety import check_prompt
 from tenku.serving import queue
 from tenku.serving.bodies import Body, read_body
 from tenku.serving.context import Context, in_thread
@@ -66,19 +65,6 @@ def repeat_of(request: Request, body: Body) -> Repeat | None:
     if not 1 <= len(key) <= 255:
         raise ApiError(400, "an Idempotency-Key has 1 to 255 characters.", code="invalid_value")
     return Repeat.of(key, request.url.path, body.raw)
-
-
-def check(prompt: str | None, param: str = "prompt") -> None:
-    """Refuse what must not be made; what cannot be checked is refused as well."""
-    if not prompt:
-        return
-    try:
-        judgement = check_prompt(prompt)
-        allowed, sentence = judgement.allowed, judgement.sentence
-    except Exception:
-        allowed, sentence = False, "a safety check failed, so nothing was made; try again later."
-    if not allowed:
-        raise ApiError(400, sentence, code="content_policy_violation", param=param)
 
 
 async def source_of(context: Context, owner: Key, video: str) -> Record:

@@ -11,9 +11,10 @@ from tenku.serving.context import caller, context_of, in_thread
 from tenku.serving.database import Database, now
 from tenku.serving.faults import ApiError, bad_value, not_found
 from tenku.serving.identifiers import is_id, new_id
+from tenku.serving.moderation import check_text
 from tenku.serving.orders import CharacterOrder
 from tenku.serving.records import VIDEO
-from tenku.serving.routes.answers import ERRORS, body_of, check, described_body, source_of
+from tenku.serving.routes.answers import ERRORS, body_of, described_body, source_of
 from tenku.serving.routes.schemas import CharacterObject
 from tenku.serving.tables import characters
 from tenku.serving.wire import character_object
@@ -33,7 +34,7 @@ async def create(request: Request) -> JSONResponse:
     context, owner = context_of(request), caller(request)
     async with body_of(request) as body:
         order = body.as_model(CharacterOrder)
-        check(order.name, "name")
+        check_text(context.settings, order.name, "name")
         identifier = new_id("char")
         if order.video is not None:
             source = await source_of(context, owner, order.video.id)

@@ -13,7 +13,9 @@ from tenku.serving.context import Context, caller, context_of, in_thread
 from tenku.serving.faults import ApiError, bad_value
 from tenku.serving.identifiers import new_id
 from tenku.serving.keys import Key
+from tenku.serving.moderation import check_text
 from tenku.serving.orders import (
+    MAX_EXTENSIONS,
     MAX_TOTAL_SECONDS,
     BlendOrder,
     EditOrder,
@@ -32,7 +34,6 @@ from tenku.serving.records import Record
 from tenku.serving.routes.answers import (
     ERRORS,
     body_of,
-    check,
     described_body,
     source_of,
     submitted,
@@ -57,7 +58,7 @@ async def edit(request: Request) -> JSONResponse:
     context, owner = context_of(request), caller(request)
     async with body_of(request) as body:
         order = body.as_model(EditOrder)
-        check(order.prompt)
+        check_text(context.settings, order.prompt)
         source = await _source(context, owner, order.video, body)
         new = _derived(source, order, "edit", prompt=order.prompt)
         task = dict(new.task)
@@ -79,8 +80,15 @@ async def extend(request: Request) -> JSONResponse:
     context, owner = context_of(request), caller(request)
     async with body_of(request) as body:
         order = body.as_model(ExtendOrder)
-        check(order.prompt)
+        check_text(context.settings, order.prompt)
         source = await _source(context, owner, order.video, body)
+        extensions = 1 + _extensions(source)
+        if extensions > MAX_EXTENSIONS:
+            raise bad_value(
+                f"this video has been extended {MAX_EXTENSIONS} times, and may not be again; put it into a "
+                "storyboard, which makes a new one of it.",
+                "video",
+            )
         total = source.num_frames + max(1, round(order.seconds * source.fps))
         if total / source.fps > MAX_TOTAL_SECONDS + 0.1:
             raise bad_value(
@@ -96,6 +104,7 @@ async def extend(request: Request) -> JSONResponse:
             num_frames=total,
             seconds=order.seconds,
             before=order.before,
+            extensions=extensions,
         )
         return await submitted(context, request, owner, new, body)
 
@@ -110,7 +119,7 @@ async def blend(request: Request) -> JSONResponse:
     context, owner = context_of(request), caller(request)
     async with body_of(request) as body:
         order = body.as_model(BlendOrder)
-        check(order.prompt)
+        check_text(context.settings, order.prompt)
         first, second = [
             await source_of(context, owner, reference.id) for reference in (order.first, order.second)
         ]
@@ -160,7 +169,7 @@ async def storyboard(request: Request) -> JSONResponse:
             seed=seed_of(order),
             native_size=size_text(native, (width, height)),
         )
-        check(order.title, "title")
+        check_text(context.settings, order.title, "title")
         return await submitted(context, request, owner, new, body)
 
 
@@ -174,7 +183,7 @@ async def upload(request: Request) -> JSONResponse:
     context, owner = context_of(request), caller(request)
     async with body_of(request) as body:
         order = body.as_model(UploadOrder)
-        check(order.title, "title")
+        check_text(context.settings, order.title, "title")
         record = await _uploaded(context, owner, body, "file", order.title)
         return video_answer(context, record)
 
@@ -189,7 +198,7 @@ async def remix(request: Request, video_id: str) -> JSONResponse:
     context, owner = context_of(request), caller(request)
     async with body_of(request) as body:
         order = body.as_model(RemixOrder)
-        check(order.prompt)
+        check_text(context.settings, order.prompt)
         source = await source_of(context, owner, video_id)
         new = _derived(source, order, "remix", prompt=order.prompt, strength=order.strength)
         return await submitted(context, request, owner, replace(new, remixed_from=source.id), body)
@@ -205,7 +214,7 @@ async def loop(request: Request, video_id: str) -> JSONResponse:
     context, owner = context_of(request), caller(request)
     async with body_of(request) as body:
         order = body.as_model(LoopOrder)
-        check(order.prompt)
+        check_text(context.settings, order.prompt)
         source = await source_of(context, owner, video_id)
         frames = source.num_frames + max(1, round(order.seconds * source.fps))
         new = _derived(
@@ -229,7 +238,7 @@ async def fill(request: Request, video_id: str) -> JSONResponse:
     context, owner = context_of(request), caller(request)
     async with body_of(request) as body:
         order = body.as_model(FillOrder)
-        check(order.prompt)
+        check_text(context.settings, order.prompt)
         source = await source_of(context, owner, video_id)
         if order.end > source.seconds + 1e-3:
             raise bad_value(
@@ -239,6 +248,11 @@ async def fill(request: Request, video_id: str) -> JSONResponse:
             source, order, "fill", prompt=order.prompt or source.prompt, start=order.start, end=order.end
         )
         return await submitted(context, request, owner, new, body)
+
+
+def _extensions(record: Record) -> int:
+    """How often a video has been extended since it was made."""
+    return int(record.task.get("extensions", 1)) if record.kind == "extension" else 0
 
 
 def _derived(
@@ -313,17 +327,23 @@ async def _scenes(
     scenes: list[dict[str, Any]] = []
     parents: dict[str, None] = {}
     for number, order in enumerate(orders):
-        check(order.prompt, f"scenes.{number}.prompt")
+        check_text(context.settings, order.prompt, f"scenes.{number}.prompt")
         prompt = order.prompt
         if order.video is not None:
             source = await source_of(context, owner, order.video.id)
             parents[source.id] = None
             prompt = prompt or source.prompt
+            if order.offset >= source.seconds:
+                raise bad_value(
+                    f"the video has {source.seconds:.4g} seconds, and is to begin after {order.offset:g}.",
+                    f"scenes.{number}.offset",
+                )
         scenes.append(
             {
                 "seconds": order.seconds,
                 "prompt": prompt or "",
                 "video": None if order.video is None else order.video.id,
+                "offset": order.offset,
                 "transition": order.transition if number else "cut",
             }
         )

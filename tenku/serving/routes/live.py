@@ -13,9 +13,11 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from tenku.serving.context import Context, caller, context_of, key_of
 from tenku.serving.faults import ApiError, bad_value
 from tenku.serving.live import LiveSession
+from tenku.serving.moderation import check_text
 from tenku.serving.orders import MAX_PROMPT, LiveOrder
-from tenku.serving.routes.answers import ERRORS, body_of, check, described_body
+from tenku.serving.routes.answers import ERRORS, body_of, described_body
 from tenku.serving.routes.schemas import LiveObject
+from tenku.serving.settings import Settings
 from tenku.serving.sizes import native_size
 
 router = APIRouter(prefix="/v1/live", tags=["live"], responses=ERRORS)
@@ -31,7 +33,7 @@ async def begin(request: Request) -> JSONResponse:
     context, owner = context_of(request), caller(request)
     async with body_of(request) as body:
         order = body.as_model(LiveOrder)
-    check(order.prompt)
+    check_text(context.settings, order.prompt)
     width, height = native_size(*(int(side) for side in order.size.split("x")))
     seed = secrets.randbelow(2**31) if order.seed is None else order.seed
     session = await context.live.begin(owner.id, order.prompt, width, height, seed)
@@ -49,7 +51,7 @@ async def watch(socket: WebSocket, live_id: str) -> None:
         return
     try:
         sending = asyncio.create_task(_send(socket, session))
-        listening = asyncio.create_task(_listen(socket, session))
+        listening = asyncio.create_task(_listen(context.settings, socket, session))
         await asyncio.wait((sending, listening), return_when=asyncio.FIRST_COMPLETED)
         for task in (sending, listening):
             task.cancel()
@@ -74,7 +76,7 @@ async def _send(socket: WebSocket, session: LiveSession) -> None:
         await socket.send_bytes(picture)
 
 
-async def _listen(socket: WebSocket, session: LiveSession) -> None:
+async def _listen(settings: Settings, socket: WebSocket, session: LiveSession) -> None:
     while True:
         said = _said(await socket.receive_text())
         if said.get("stop") is True:
@@ -84,7 +86,7 @@ async def _listen(socket: WebSocket, session: LiveSession) -> None:
             await socket.send_text(json.dumps(bad_value('say {"prompt": …} or {"stop": true}.').body()))
             continue
         try:
-            check(prompt)
+            check_text(settings, prompt)
             await session.say(prompt)
         except ApiError as fault:
             await socket.send_text(json.dumps(fault.body()))

@@ -13,13 +13,13 @@ from tenku.serving.context import Context, caller, context_of, in_thread
 from tenku.serving.faults import ApiError, bad_value, not_found
 from tenku.serving.identifiers import new_id
 from tenku.serving.keys import Key
+from tenku.serving.moderation import check_text
 from tenku.serving.orders import CreateOrder, ImageReference, SamplingOrder, TitleOrder
 from tenku.serving.queue import NewVideo
 from tenku.serving.records import LATENTS, SPRITESHEET, THUMBNAIL, VIDEO
 from tenku.serving.routes.answers import (
     ERRORS,
     body_of,
-    check,
     described_body,
     source_of,
     submitted,
@@ -51,7 +51,7 @@ async def create(request: Request) -> JSONResponse:
     context, owner = context_of(request), caller(request)
     async with body_of(request) as body:
         order = body.as_model(CreateOrder)
-        check(order.prompt)
+        check_text(context.settings, order.prompt)
         video, (width, height) = new_id("video"), order.pixels
         native = native_size(width, height)
         task: dict[str, Any] = {"verb": "generate", "native": native, **sampling_of(order)}
@@ -120,7 +120,7 @@ async def rename(request: Request, video_id: str) -> JSONResponse:
     context, owner = context_of(request), caller(request)
     async with body_of(request) as body:
         title = body.as_model(TitleOrder).title
-    check(title, "title")
+    check_text(context.settings, title, "title")
     record = await in_thread(library.rename, context.database, owner.id, video_id, title)
     context.board.put(record)
     return video_answer(context, record)

@@ -4,6 +4,7 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { Credentials } from "../../api/types.ts";
 import { credentials } from "../../api/videos.ts";
+import { language } from "../../state/settings.ts";
 import { Verdict } from "../verify/verdict.tsx";
 import { t } from "../../text/translate.ts";
 
@@ -11,7 +12,7 @@ export function CredentialsCard({ id }: { id: string }): JSX.Element {
   const [found, setFound] = useState<Credentials | Error | null>(null);
   useEffect(() => {
     credentials(id).then(setFound, setFound);
-  }, [id]);
+  }, [id, language.value]);
   return (
     <section class="credentials" aria-label={t("credentials")} aria-busy={found === null}>
       <h3>{t("credentials")}</h3>

@@ -1,6 +1,18 @@
 /** What keys do with the part of the timeline that is chosen. */
 
-import { change, END, GRID, move, remove, resize, resizeGap, type Board } from "../../board/board.ts";
+import {
+  type Board,
+  change,
+  END,
+  GRID,
+  leaveOut,
+  move,
+  offsetOf,
+  remove,
+  resize,
+  resizeGap,
+  split,
+} from "../../board/board.ts";
 import type { Span } from "../../board/spans.ts";
 import { nameOf } from "../../parts/keys.ts";
 import { secondsText } from "../../state/naming.ts";
@@ -27,6 +39,10 @@ const ACTIONS: Readonly<Record<string, (span: Span) => void>> = {
   "Shift+ArrowRight": (span) => shift(span, GRID),
   "[": (span) => lengthen(span, -GRID),
   "]": (span) => lengthen(span, GRID),
+  "{": (span) => trim(span, -GRID),
+  "}": (span) => trim(span, GRID),
+  s: cut,
+  S: cut,
   j: cycleJoint,
   J: cycleJoint,
   Enter: () => document.getElementById(PROMPT_FIELD)?.focus(),
@@ -54,6 +70,23 @@ function shift({ card, key, start }: Span, frames: number): void {
 function lengthen(span: Span, frames: number): void {
   apply(withLength(span, span.frames + frames));
   tell("cardResized", (changed) => changed.frames);
+}
+
+/** Leave out more of a clip's beginning, or less. */
+function trim({ card, key }: Span, frames: number): void {
+  if (card === null) return;
+  apply(leaveOut(board.value, key, offsetOf(card) + frames));
+  tell("cardResized", (changed) => changed.frames);
+}
+
+/** Cut a card in two under the playhead; the second part is chosen. */
+export function cut({ card, key }: Span): void {
+  const second = crypto.randomUUID();
+  const changed = split(board.value, key, playhead.value, second);
+  if (card === null || changed === board.value) return;
+  apply(changed);
+  chosen.value = second;
+  spoken.value = t("cardCut");
 }
 
 /** The board with a part so many frames long. */

@@ -2,13 +2,13 @@
 
 import type { JSX } from "preact";
 import type { Transition } from "../../api/types.ts";
-import { change, move, setGapPrompt, swap } from "../../board/board.ts";
+import { change, leaveOut, move, offsetOf, setGapPrompt, swap } from "../../board/board.ts";
 import type { Span } from "../../board/spans.ts";
 import { Button } from "../../parts/button.tsx";
 import { Choice } from "../../parts/choice.tsx";
 import { Icon } from "../../parts/icon.tsx";
 import { t } from "../../text/translate.ts";
-import { followerOf, PROMPT_FIELD, takeAway, withLength } from "./gestures.ts";
+import { cut, followerOf, PROMPT_FIELD, takeAway, withLength } from "./gestures.ts";
 import { JOINTS, kindOfSpan } from "./names.ts";
 import { apply, board, chosenSpan } from "./state.ts";
 
@@ -31,6 +31,7 @@ function Fields({ span }: { span: Span }): JSX.Element {
           <span class="row">
             <Button icon="back" label={t("moveEarlier")} onClick={() => apply(swap(board.value, key, -1))} />
             <Button icon="forward" label={t("moveLater")} onClick={() => apply(swap(board.value, key, 1))} />
+            <Button icon="cut" label={t("cutHere")} keys="S" onClick={() => cut(span)} />
           </span>
         )}
         <Button icon="trash" label={t("removeCard")} keys="Delete" onClick={() => takeAway(span)} />
@@ -42,6 +43,13 @@ function Fields({ span }: { span: Span }): JSX.Element {
             label={t("start")}
             frames={span.start}
             onChange={(frames) => apply(move(board.value, key, frames))}
+          />
+        )}
+        {card !== null && card.longest !== null && (
+          <Seconds
+            label={t("offset")}
+            frames={offsetOf(card)}
+            onChange={(frames) => apply(leaveOut(board.value, key, frames))}
           />
         )}
         <Seconds label={t("length")} frames={span.frames} onChange={(frames) => apply(withLength(span, frames))} />

@@ -35,7 +35,7 @@ export function SpanBlock({ span, isReachable, pixels }: Props): JSX.Element {
         tabIndex={isReachable ? 0 : -1}
         aria-label={labelOfSpan(span, board.value.fps)}
         aria-pressed={isChosen}
-        aria-keyshortcuts="Shift+ArrowLeft Shift+ArrowRight [ ] J Enter Delete"
+        aria-keyshortcuts="Shift+ArrowLeft Shift+ArrowRight [ ] Shift+[ Shift+] S J Enter Delete"
         data-own-keys
         onFocus={() => choose(span)}
         onClick={() => choose(span)}
@@ -71,18 +71,16 @@ function Strip({ id }: { id: string }): JSX.Element {
   return <span class="strip" style={source === null ? {} : { backgroundImage: `url("${source}")` }} />;
 }
 
-/** A clip always begins with its beginning, so only its end can be moved. */
+/** Both ends can be moved; a clip is then shown from later on, or ends earlier. */
 function Edges({ card, pixels }: { card: Card; pixels: number }): JSX.Element {
-  const { key, start, frames, longest } = card;
+  const { key, start, frames } = card;
   return (
     <>
-      {longest === null && (
-        <span
-          class="edge left"
-          aria-hidden="true"
-          onPointerDown={(event) => drag(event, (by) => resizeLeft(board.value, key, start + by), pixels)}
-        />
-      )}
+      <span
+        class="edge left"
+        aria-hidden="true"
+        onPointerDown={(event) => drag(event, (by) => resizeLeft(board.value, key, start + by), pixels)}
+      />
       <span
         class="edge right"
         aria-hidden="true"

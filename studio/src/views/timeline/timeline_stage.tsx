@@ -92,7 +92,7 @@ function Shown({ span }: { span: Span }): JSX.Element {
       </div>
     );
   }
-  return <Clip video={video} frame={playhead.value - span.start} />;
+  return <Clip video={video} frame={playhead.value - span.start + (span.card?.offset ?? 0)} />;
 }
 
 function Clip({ video, frame }: { video: Video; frame: number }): JSX.Element | null {
