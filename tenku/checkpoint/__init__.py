@@ -1,6 +1,6 @@
 """Load and save models; memory."""
 
-from tenku.checkpoint.adapting import OneLevel, known_in_channels
+from tenku.checkpoint.adapting import OneLevel, known_as_control, known_in_channels, shown_to
 from tenku.checkpoint.allocator import keep_freed_memory
 from tenku.checkpoint.folder import (
     EMBEDDED,
@@ -42,6 +42,7 @@ __all__ = [
     "is_model",
     "is_open",
     "keep_freed_memory",
+    "known_as_control",
     "known_in_channels",
     "load_denoiser",
     "load_model",
@@ -52,4 +53,5 @@ __all__ = [
     "open_on_demand",
     "sampling_of",
     "save_model",
+    "shown_to",
 ]

@@ -3,6 +3,7 @@ own."""
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from tenku.denoiser import Denoiser, DenoiserConfig, Draft, NoiseExperts, ReadByExperts, ReadText
 from tenku.timeline import Timeline
@@ -78,9 +79,11 @@ def known_in_channels(canvas: Timeline, vae: Autoencoder, num_channels: int) -> 
     """What weights of image → video see beside the noisy latents (1 m+c t h w): where frames are known, m
     channels of 1 for each frame of a latent one, and the latents of a video that is grey where none are.
 
-    Latents of known frames come as they are; those after them are encoded: a causal autoencoder still sees
-    what was before.
+    Pictures are told as they are, each as one frame. Where there are none, latents of known frames come as
+    they are; those after them are encoded: a causal autoencoder still sees what was before.
     """
+    if canvas.pictures:
+        return _pictures_in_channels(canvas, vae, num_channels)
     latents, config = canvas.latents, vae.config
     known = (canvas.noise_floor == 0).expand(-1, -1, *latents.shape[3:])[:, None]  # b 1 t h w
     masks = known.expand(-1, num_channels - latents.shape[1], -1, -1, -1).float()
@@ -92,3 +95,58 @@ def known_in_channels(canvas: Timeline, vae: Autoencoder, num_channels: int) -> 
         sides = (side * config.spatial_compression for side in latents.shape[3:])
         video = latents.new_zeros(1, 3, len(frames), *sides)
     return torch.cat([masks, torch.where(known, latents, vae.encode(video))], 1)
+
+
+def _pictures_in_channels(canvas: Timeline, vae: Autoencoder, num_channels: int) -> Tensor:
+    """The same where pixels are known, and nothing else is."""
+    latents, config = canvas.latents, vae.config
+    b, c, t, h, w = latents.shape
+    group, side = config.temporal_compression, config.spatial_compression
+    video = latents.new_zeros(b, 3, 1 + group * (t - 1), h * side, w * side)
+    known = latents.new_zeros(group * t)  # the first latent frame stands for one frame, which fills its group
+    for number, picture in canvas.pictures:
+        video[:, :, number] = picture
+        known[number + group - 1] = 1
+    known[: group - 1] = known[group - 1]
+    masks = known.view(t, group).T[None, :, :, None, None].expand(b, -1, -1, h, w)
+    assert masks.shape[1] == num_channels - c
+    return torch.cat([masks, vae.encode(video)], 1)
+
+
+@torch.no_grad()
+def known_as_control(canvas: Timeline, vae: Autoencoder) -> Tensor:
+    """What VACE is shown (1 2c+s² t h w): latents of a video that is grey where nothing is known, latents of
+    drawings for the rest, of which there are none, and masks of the s² pixels that are to be made.
+
+    Pictures are told as they are, each as one frame; other known frames as their latents decode.
+    """
+    latents, config = canvas.latents, vae.config
+    b, _, t, h, w = latents.shape
+    group, side = config.temporal_compression, config.spatial_compression
+    if canvas.pictures:
+        video = latents.new_zeros(b, 3, 1 + group * (t - 1), h * side, w * side)
+        free = latents.new_ones(b, 1, video.shape[2], h, w)
+        for number, picture in canvas.pictures:
+            video[:, :, number], free[:, :, number] = picture, 0
+    else:
+        known = (canvas.noise_floor == 0).expand(-1, -1, h, w)
+        each = torch.cat([known[:, :1], known[:, 1:].repeat_interleave(group, 1)], 1)
+        free = 1 - each[:, None].float()
+        pixels = each[:, None].repeat_interleave(side, 3).repeat_interleave(side, 4)
+        video = vae.decode(latents) * pixels if bool(each.any()) else pixels.float().expand(-1, 3, -1, -1, -1)
+    masks = functional.interpolate(free, size=(t, h, w), mode="nearest-exact").expand(-1, side**2, -1, -1, -1)
+    return torch.cat([vae.encode(video), vae.encode(torch.zeros_like(video)), masks], 1)
+
+
+def shown_to(canvas: Timeline, vae: Autoencoder, number: int) -> list[Tensor]:
+    """So many pictures (3 h w) as a picture encoder is shown of what is known: the first and perhaps the last
+    frame; fewer if fewer are known."""
+    if canvas.pictures:
+        return [picture for _, picture in canvas.pictures][:number]
+    known = (canvas.noise_floor == 0).flatten(2).all(-1)[0]
+    if not bool(known[0]):
+        return []
+    found = [vae.decode(canvas.latents[:, :, :1])[0, :, 0]]
+    if number > 1 and bool(known[-1]) and len(known) > 1:
+        found.append(vae.decode(canvas.latents[:, :, -2:])[0, :, -1])
+    return found

@@ -1,7 +1,7 @@
 """LTX-Video: the configuration of its transformer and the names of its tensors, in both layouts.
 
 Sources: diffusers' `transformer_ltx.py` and its converter of the original files. Rotary positions are in
-seconds there; the denoiser counts them at the frame rate that the model was trained at.
+seconds, at the frame rate that the model was trained at unless a request says another.
 """
 
 from collections.abc import Container, Mapping
@@ -162,6 +162,7 @@ def _config(*, channels: int, num_heads: int, head_size: int, depth: int, text_s
         patch_size=(1, 1, 1),
         rope_theta=_THETA,
         rope_spans=(spans[0], spans[1], spans[2]),
+        rope_fps=_FPS,
         mlp="plain",
         bias=True,
         final_norm="layer",

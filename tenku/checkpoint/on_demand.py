@@ -30,6 +30,7 @@ class OnDemand(Generic[Network]):
         ahead: bool | None = None,
     ) -> None:
         self.network, self.source, self.device = network, source, torch.device(device)
+        self._hollow = self._tensors()  # what is left where a tensor goes
         self._ahead = self.device.type != "cpu" if ahead is None else ahead
         self._streams: list[_Stream] = []
         self._held = False
@@ -38,20 +39,23 @@ class OnDemand(Generic[Network]):
     def is_here(self) -> bool:
         """Whether all that is not streamed is in memory."""
         streamed = self._streamed_names()
-        return not any(t.is_meta for n, t in self.network.state_dict().items() if n not in streamed)
+        return not any(t.is_meta for n, t in self._tensors().items() if n not in streamed)
 
     def bring(self) -> None:
         """Read what is not in memory and not streamed."""
+        if self._held:
+            return
         streamed = self._streamed_names()
-        missing = [n for n, t in self.network.state_dict().items() if t.is_meta and n not in streamed]
+        missing = [n for n, t in self._tensors().items() if t.is_meta and n not in streamed]
         if missing:
             place(self.network, self.read(missing))
+            give_back_freed_memory()  # in which tensors were converted
 
     def let_go(self) -> None:
         """Forget all tensors, and give their memory back, unless they are held."""
-        if self._held or not any(not t.is_meta for t in self.network.state_dict().values()):
+        if self._held or not any(not t.is_meta for t in self._tensors().values()):
             return
-        vacate(self.network, self.network.state_dict())
+        self.vacate(self._hollow)
         give_back_freed_memory()
 
     def hold(self) -> None:
@@ -76,15 +80,25 @@ class OnDemand(Generic[Network]):
         for chain in sorted(chains, key=lambda chain: -max(names[m].count(".") for m in chain)):
             units = []
             for module in chain:
-                own = [f"{names[module]}.{n}" for n, tensor in module.state_dict().items() if tensor.ndim > 1]
+                own = [
+                    f"{names[module]}.{n}"
+                    for n, tensor in module.state_dict(keep_vars=True).items()
+                    if tensor.ndim > 1
+                ]
                 units.append((module, [name for name in own if name not in taken]))
                 taken.update(own)
             self._streams.append(_Stream(self, units, self._ahead))
-        vacate(self.network, taken)
+        self.vacate(taken)
+
+    def vacate(self, names: Iterable[str]) -> None:
+        """Leave nothing of tensors but their shapes and types."""
+        tensors = self._tensors()
+        place(self.network, {name: self._hollow[name] for name in names if not tensors[name].is_meta})
 
     def read(self, names: Sequence[str]) -> dict[str, Tensor]:
         """Tensors on the device, copied by the thread that asks."""
-        tensors = self.source(names)
+        with torch.inference_mode(False), torch.no_grad():  # they outlive the generation that asks for them
+            tensors = self.source(names)
         if self.device.type != "cuda":
             return {name: tensor.to(self.device) for name, tensor in tensors.items()}
         beside = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
@@ -94,6 +108,10 @@ class OnDemand(Generic[Network]):
         for tensor in moved.values():
             tensor.record_stream(torch.cuda.default_stream(self.device))
         return moved
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """All of the network by name, as they are."""
+        return self.network.state_dict(keep_vars=True)
 
     def _streamed_names(self) -> set[str]:
         return {name for stream in self._streams for _, names in stream.units for name in names}
@@ -133,7 +151,7 @@ class _Stream:
 
     def _goes(self, index: int) -> Callable[..., None]:
         def hook(*_: object) -> None:
-            vacate(self.owner.network, self.units[index][1])
+            self.owner.vacate(self.units[index][1])
 
         return hook
 
@@ -151,15 +169,6 @@ def place(network: nn.Module, tensors: dict[str, Tensor]) -> None:
     with torch.inference_mode(False):
         for name, tensor in tensors.items():
             _set(network, name, tensor)
-
-
-def vacate(network: nn.Module, names: Iterable[str]) -> None:
-    """Leave nothing of tensors but their shapes and types."""
-    tensors = network.state_dict()
-    with torch.inference_mode(False):
-        for name in list(names):
-            if not tensors[name].is_meta:
-                _set(network, name, torch.empty_like(tensors[name], device="meta"))
 
 
 def _set(network: nn.Module, name: str, tensor: Tensor) -> None:

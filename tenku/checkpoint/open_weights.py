@@ -10,6 +10,7 @@ import torch
 from tenku.checkpoint import ltx, ltx_vae, wan
 from tenku.checkpoint.adapting import OneLevel
 from tenku.checkpoint.folder import SamplingDefaults
+from tenku.checkpoint.picture_encoder import PictureEncoder
 from tenku.checkpoint.places import CONFIG, OpenPlace, local, parts_of
 from tenku.checkpoint.renaming import Pieces, check_names, fill
 from tenku.checkpoint.wan_vae import build_wan_vae, config_from_diffusers, config_of
@@ -38,6 +39,7 @@ class OpenModel:
     sampling: SamplingDefaults
     planner: None = None
     reader: None = None
+    picture_encoder: PictureEncoder | None = None  # for weights that also look at tokens of a picture
     staging: "Staging | None" = None  # where parts are loaded when they are needed
 
 
@@ -203,7 +205,20 @@ def load_open_model(
         text_encoder=load_text_encoder(place, dtype=dtype, device=device),
         denoiser=denoiser if knows_levels(parts) else OneLevel(denoiser),
         sampling=sampling_of(place),
+        picture_encoder=picture_encoder_of(parts, denoiser.config),
     )
+
+
+def picture_encoder_of(parts: OpenPlace, config: DenoiserConfig) -> PictureEncoder | None:
+    """What makes tokens of pictures, a `UserError` if there is none and the denoiser looks at them."""
+    if not config.picture_size:
+        return None
+    if parts.picture_encoder is None or parts.picture_processor is None:
+        raise UserError(
+            f"{parts.root} lacks the encoder of pictures that its denoiser looks at; put image_encoder/ and "
+            "image_processor/ of its -Diffusers repository beside it."
+        )
+    return PictureEncoder.from_pretrained(parts.picture_encoder, parts.picture_processor)
 
 
 def complete_parts(place: str | Path, *, vae: bool = True) -> OpenPlace:
@@ -299,6 +314,7 @@ _BY_KIND: Final[dict[str, dict[str, Any]]] = {
         "height": 720,
         "num_inference_steps": 40,
         "guidance_scale": 4.0,
+        "guidance_scale_2": 3.0,
         "shift": 12.0,
     },
     "i2v experts": {

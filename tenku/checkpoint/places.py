@@ -13,7 +13,8 @@ CONFIG: Final = "config.json"
 _INDEX: Final = "model_index.json"
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _EXPERTS: Final = ("high_noise_model", "low_noise_model")
-_WANTED: Final = ("*.json", "*.safetensors", "*.txt", "*.model", "*/*.json", "*/*.safetensors", "*/*.model")
+_WANTED: Final = ("*.json", "*/*.safetensors", "*/*.txt", "*/*.model")  # * stands for folders as well
+_BESIDE: Final = ("*.safetensors", "*.txt", "*.model")  # of the makers' own layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class OpenPlace:
     vae: Path | None = None
     text_encoder: Path | None = None
     tokenizer: Path | None = None
+    picture_encoder: Path | None = None
+    picture_processor: Path | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     solver: dict[str, Any] = field(default_factory=dict)
 
@@ -85,6 +88,8 @@ def _with_others(folder: Path, denoisers: tuple[Path, ...]) -> OpenPlace:
         vae=_first(folder, ("vae", "Wan2.2_VAE.safetensors", "Wan2.1_VAE.safetensors")),
         text_encoder=_first(folder, ("text_encoder", "models_t5_umt5-xxl-enc-bf16.safetensors")),
         tokenizer=_first(folder, ("tokenizer", "google/umt5-xxl")),
+        picture_encoder=_first(folder, ("image_encoder",)),
+        picture_processor=_first(folder, ("image_processor",)),
     )
 
 
@@ -101,7 +106,10 @@ def _fetched(name: str) -> Path:
             "folder."
         ) from error
     try:
-        return Path(snapshot_download(name, allow_patterns=list(_WANTED)))
+        found = Path(snapshot_download(name, allow_patterns=list(_WANTED)))
+        if (found / _INDEX).exists():  # other files there are the same model again, or others of its family
+            return found
+        return Path(snapshot_download(name, allow_patterns=[*_WANTED, *_BESIDE]))
     except Exception as error:  # of many libraries; whatever it is, the model is not here
         reason = str(error).splitlines()[0]
         raise UserError(

@@ -1,8 +1,8 @@
 """Peak memory of a generation, from configurations and the headers of files alone; nothing is loaded.
 
 Weights are counted from the shapes of their tensors. What networks work out is followed through them without
-numbers (`tracing.py`), small, and drawn out to the size that is asked for: beyond some thousand tokens or
-pixels everything that matters grows in proportion.
+numbers (`tracing.py`), in a denoiser only through a few thousand tokens, and drawn out to the number that is
+asked for: beyond that everything that matters grows in proportion.
 """
 
 import math
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from tenku.checkpoint.folder import SamplingDefaults
 from tenku.checkpoint.memory import Machine, MemoryPlan, Placement, Stage, resident_bytes
+from tenku.checkpoint.quantizing import Quantization, quantizable
 from tenku.checkpoint.tracing import hollow, memory_of, without_numbers
 from tenku.denoiser import Denoiser, DenoiserConfig, ReadText
 from tenku.timeline import GenerationRequest
@@ -24,16 +25,12 @@ from tenku.vae import LtxAutoencoder, LtxAutoencoderConfig, WanAutoencoder, WanA
 
 _TRACED_TOKENS: Final = 4_096  # at most: more is drawn out from less
 _TRACED_BLOCKS: Final = 2  # the second begins with what the first has left
-_TRACED_SIDES: Final = (
-    16,
-    20,
-)  # latent positions a side of the pictures that the autoencoder is followed with
+_TRACED_LATENTS: Final = 3  # frames of them at least: from the second on an autoencoder has all its past
 _KERNELS: Final = 64 * 2**20  # that libraries keep for themselves once they have computed something
+_A_PICTURE: Final = 32 * 2**20  # that an encoder of pictures works with
 _LATENTS: Final = 12  # copies of the latents, in float32, that a solver and its timeline have
 _BYTES_A_WORD: Final = 4  # of a text, for each of its tokens; few texts have more
-_PIXEL_COPIES: Final = (
-    5  # of a chunk of decoded frames in float32: in parts, together, in order, cut off, given
-)
+_PIXEL_COPIES: Final = 5  # of decoded frames in float32: in parts, together, in order, cut off, given
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,6 +59,7 @@ class Work:
         """That of a request."""
         total = vae.num_latent_frames(padded_num_frames(request.num_frames, vae.temporal_compression))
         scale = sampling.guidance_scale if request.guidance_scale is None else request.guidance_scale
+        second = request.guidance_scale_2
         longest = max(len(text.encode()) for text in (request.prompt, request.negative_prompt))
         return cls(
             num_latent_frames=min(total, sampling.window_size),
@@ -69,7 +67,7 @@ class Work:
             width=request.width // vae.spatial_compression,
             num_text_tokens=min(512, 2 + longest // _BYTES_A_WORD),
             one_window=total <= sampling.window_size,
-            guided=scale != 1,
+            guided=scale != 1 or second not in (None, 1),
             encodes=encodes,
         )
 
@@ -102,13 +100,16 @@ class TextFacts:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Networks:
     """What is known of a published model without its weights. `vae_converted`: its file is in another type
-    than float32, which it runs in."""
+    than float32, which it runs in. Of a `picture_encoder` the bytes are known; the denoiser's blocks may be
+    kept in eight bits."""
 
     denoisers: tuple[DenoiserConfig, ...]
     vae: WanAutoencoderConfig | LtxAutoencoderConfig
     vae_converted: bool
     text: TextFacts
     sampling: SamplingDefaults
+    picture_bytes: int = 0
+    quantization: Quantization | None = None
 
 
 def plan_memory(
@@ -153,14 +154,14 @@ def _freeing_pays(networks: Networks, work: Work, dtype: torch.dtype) -> bool:
 
 
 def _stages(networks: Networks, work: Work, placement: Placement, program: int) -> Iterator[Stage]:
-    dtype, text = placement.dtype, networks.text
+    dtype, text, bits = placement.dtype, networks.text, networks.quantization
     latents = _LATENTS * 4 * networks.vae.latent_channels * work.num_latent_frames * work.height * work.width
     vae = _vae_bytes(networks.vae)
     always = sum(vae.values()) if networks.vae_converted else 0  # in memory of its own from the beginning
     mapped = {part: 0 if networks.vae_converted else size for part, size in vae.items()}
-    whole = sum(_denoiser_bytes(config, dtype)["whole"] for config in networks.denoisers[:1])
+    whole = sum(_denoiser_bytes(config, dtype, bits)["whole"] for config in networks.denoisers[:1])
     here = max(
-        _denoiser_bytes(c, dtype)["streamed" if placement.streams_blocks else "whole"]
+        _denoiser_bytes(c, dtype, bits)["streamed" if placement.streams_blocks else "whole"]
         for c in networks.denoisers
     )
     seen = mapped["decoder"] if not work.one_window else 0  # what has been decoded with before
@@ -170,7 +171,13 @@ def _stages(networks: Networks, work: Work, placement: Placement, program: int) 
         weights=always + text.layer_bytes(dtype),
         activations=text.activation_bytes(work.num_text_tokens, dtype),
     )
-    if work.encodes:
+    if networks.picture_bytes:
+        yield Stage(
+            name="picture", program=program, weights=always + networks.picture_bytes, activations=_A_PICTURE
+        )
+    first = networks.denoisers[0]
+    told = first.condition_channels + first.control_channels > 0  # in channels, which are encoded first
+    if work.encodes or told:
         yield Stage(
             name="encode",
             program=program,
@@ -188,7 +195,7 @@ def _stages(networks: Networks, work: Work, placement: Placement, program: int) 
     yield Stage(
         name="decode",
         program=program,
-        weights=always + seen * work.encodes + mapped["decoder"] + kept,
+        weights=always + seen * (work.encodes or told) + mapped["decoder"] + kept,
         activations=latents // 3 + _vae_activations(networks.vae, work, placement.decode_chunk),
     )
 
@@ -200,14 +207,33 @@ def _vae_bytes(config: WanAutoencoderConfig | LtxAutoencoderConfig) -> dict[str,
 
 
 @cache
-def _denoiser_bytes(config: DenoiserConfig, dtype: torch.dtype) -> dict[str, int]:
-    """Of the whole, and of what is there at a time when blocks are streamed: the ends and one block."""
+def _denoiser_bytes(
+    config: DenoiserConfig, dtype: torch.dtype, quantization: Quantization | None = None
+) -> dict[str, int]:
+    """Of the whole, and of what is there at a time when blocks are streamed: the ends and one block.
+
+    What is kept in eight bits is made of a weight that was read whole, and turned into one to be multiplied.
+    """
     with torch.device("meta"):
-        denoiser = Denoiser(replace(config, depth=1))
-    block = _count(denoiser.each_block[0])
-    ends = _count(denoiser) - block
-    size = dtype.itemsize
-    return {"whole": (ends + config.depth * block) * size, "streamed": (ends + block) * size}
+        denoiser = Denoiser(_shallow(config, 1))
+    beside = len(config.control_layers)
+    out = 0 if denoiser.controls is None else _count(denoiser.controls.outs[0]) * dtype.itemsize
+    block = _count(denoiser.each_block[0]) * dtype.itemsize
+    ends = _count(denoiser) * dtype.itemsize - len(denoiser.each_block) * block + (beside - 1) * out
+    if quantization is not None:
+        layers = quantizable(denoiser).values()
+        saved = sum(
+            layer.weight.numel() * (dtype.itemsize - 1) - layer.out_features * dtype.itemsize
+            for layer in layers
+        )
+        block -= saved
+        ends += max(layer.weight.numel() for layer in layers) * dtype.itemsize
+    return {"whole": ends + (config.depth + beside) * block, "streamed": ends + block}
+
+
+def _shallow(config: DenoiserConfig, depth: int) -> DenoiserConfig:
+    """The same with at most so many blocks, and one beside them if there are any."""
+    return replace(config, depth=min(config.depth, depth), control_layers=config.control_layers[:1])
 
 
 def _count(module: nn.Module) -> int:
@@ -221,10 +247,11 @@ def denoiser_activations(config: DenoiserConfig, work: Work, dtype: torch.dtype)
     p, q, r = config.patch_size
     tokens = (work.num_latent_frames // p) * (work.height // q) * (work.width // r)
     size, head = dtype.itemsize, 2 * config.hidden_size
-    texts = config.depth * batch * work.num_text_tokens * head * size
+    num_blocks = config.depth + len(config.control_layers)
+    texts = num_blocks * batch * work.num_text_tokens * head * size
     if config.picture_size:
         texts += config.depth * batch * max(config.picture_places, 257) * head * size
-    shallow = replace(config, depth=min(config.depth, _TRACED_BLOCKS))
+    shallow = _shallow(config, _TRACED_BLOCKS)
     if tokens <= _TRACED_TOKENS:
         grid = (work.num_latent_frames, work.height, work.width)
         return texts + _traced_denoiser(shallow, grid, batch, dtype)
@@ -245,9 +272,8 @@ def _traced_denoiser(
         text = torch.empty(batch, 1, config.text_size, dtype=dtype)
         tokens = text if denoiser.text_in is None else denoiser.text_in(text)
         keys = tuple(block.cross_attention.read(tokens) for block in denoiser.each_block)
-        conditions = (
-            torch.empty(batch, config.condition_channels, *grid) if config.condition_channels else None
-        )
+        channels = config.condition_channels or config.control_channels
+        conditions = torch.empty(batch, channels, *grid) if channels else None
         velocity: Tensor = denoiser(
             torch.cat([noisy] * batch), torch.empty(1), ReadText(text, None, keys), None, None, conditions
         )
@@ -261,26 +287,33 @@ def _traced_denoiser(
 def _vae_activations(
     config: WanAutoencoderConfig | LtxAutoencoderConfig, work: Work, chunk: int, *, encodes: bool = False
 ) -> int:
-    small, large = _TRACED_SIDES
-    fewer, more = (_traced_vae(config, side, encodes) for side in (small, large))
-    needed = _drawn_out(small**2, fewer, large**2, more, work.height * work.width)
+    together = min(chunk, work.num_latent_frames)
     pixels = work.height * work.width * config.spatial_compression**2
-    frames = config.temporal_compression * min(chunk, work.num_latent_frames)
-    return needed + _PIXEL_COPIES * 4 * 3 * pixels * frames
+    given = _PIXEL_COPIES * 4 * 3 * pixels * config.temporal_compression * together
+    followed = min(work.num_latent_frames, max(2 * together, _TRACED_LATENTS))
+    return given + _traced_vae(config, (followed, work.height, work.width), together, encodes)
 
 
 @cache
-def _traced_vae(config: WanAutoencoderConfig | LtxAutoencoderConfig, side: int, encodes: bool) -> int:
-    """Of the first frame, and of a latent frame after it."""
+def _traced_vae(
+    config: WanAutoencoderConfig | LtxAutoencoderConfig,
+    grid: tuple[int, int, int],
+    chunk: int,
+    encodes: bool,
+) -> int:
+    """Of the first latent frames (t h w) of a stream in chunks of so many."""
+    total, height, width = grid
+    side, group = config.spatial_compression, config.temporal_compression
     vae = _vae_of(config)
-    pixels = side * config.spatial_compression
 
     def chunks() -> Iterator[Tensor]:
-        for number_of_frames in (1, config.temporal_compression if encodes else 1):
+        for start in range(0, total, chunk):
+            length = min(chunk, total - start)
             if encodes:
-                yield torch.empty(1, 3, number_of_frames, pixels, pixels)
+                frames = group * length - (0 if start else group - 1)
+                yield torch.empty(1, 3, frames, height * side, width * side)
             else:
-                yield torch.empty(1, config.latent_channels, number_of_frames, side, side)
+                yield torch.empty(1, config.latent_channels, length, height, width)
 
     def run() -> None:
         for _ in vae.encode_chunks(chunks()) if encodes else vae.decode_chunks(chunks()):
@@ -306,15 +339,19 @@ def _drawn_out(small: int, fewer: int, large: int, more: int, wanted: int) -> in
 
 def _smaller(networks: Networks, work: Work, plan: MemoryPlan) -> str:
     """What of the same model would fit, in words of a way out."""
-    fits = _fits_with(networks, plan)
+    fits, room = _fits_with(networks, plan), plan.machine.room
     p, q, r = networks.denoisers[0].patch_size
     for share in (0.75, 0.5, 0.35, 0.25, 0.1):
+        if any(stage.peak - (1 - share) * stage.activations > room for stage in plan.stages):
+            continue  # nor would it fit if everything shrank with the picture
         height, width = (
             max(s, round(math.sqrt(share) * n / s) * s) for n, s in ((work.height, q), (work.width, r))
         )
         if fits(replace(work, height=height, width=width)):
             side = networks.vae.spatial_compression
             return f"--size {width * side}x{height * side} would fit"
+    if any(stage.program + stage.weights > room for stage in plan.stages):
+        return ""
     fewer = work.num_latent_frames // 2
     while fewer >= p:
         if fits(replace(work, num_latent_frames=fewer)):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 import torch
@@ -72,6 +73,14 @@ def check_names(pieces: Pieces, weights: Weights, ignored: Iterable[str] = ()) -
             )
 
 
+def check_same_names(network: nn.Module, weights: Weights, place: Path) -> None:
+    """A `UserError` unless weights have every tensor of a network, in its shape."""
+    for name, value in network.state_dict().items():
+        if name not in weights or weights.shape(name) != tuple(value.shape):
+            found = f"has the shape {weights.shape(name)}" if name in weights else "is missing"
+            raise UserError(f"tensor {name!r} in {place} {found}; copy it again.")
+
+
 def fill(
     module: nn.Module,
     pieces: Pieces,
@@ -95,7 +104,7 @@ def made(parts: Sequence[Piece], weights: Mapping[str, Tensor], dtype: torch.dty
     """One of our tensors; the file's own memory where nothing has to be moved or converted."""
     source = weights
     if isinstance(weights, Weights) and not _usable_as_it_is(parts, weights, dtype):
-        source = weights.private
+        source = weights.private(dtype)
     taken = [piece.taken(source) for piece in parts]
     tensor = taken[0] if len(taken) == 1 else torch.cat(taken)
     return tensor.to(dtype=dtype or tensor.dtype)

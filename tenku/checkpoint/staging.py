@@ -1,7 +1,8 @@
 """Which networks of a published model are in memory while a stage of a generation is at work."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,13 @@ from tenku.checkpoint.open_weights import (
     joined,
     knows_levels,
     load_vae,
+    picture_encoder_of,
     sampling_of,
     text_encoder_kind,
 )
+from tenku.checkpoint.places import OpenPlace
 from tenku.checkpoint.predicting import Networks, TextFacts, Work, plan_memory
+from tenku.checkpoint.quantizing import Quantization, check_quantization, quantizable, quantized
 from tenku.checkpoint.renaming import made
 from tenku.checkpoint.weights import Weights
 from tenku.denoiser import Denoiser, NoiseExperts
@@ -83,18 +87,25 @@ class Staging:
             expert.hold()
 
 
-def open_on_demand(place: str | Path, *, dtype: torch.dtype) -> OpenModel:
-    """A published model of which each part is loaded when it is needed; what it lacks is a `UserError`
-    now."""
+def open_on_demand(
+    place: str | Path, *, dtype: torch.dtype, quantization: Quantization | None = None
+) -> OpenModel:
+    """A published model of which each part is loaded when it is needed; what it lacks is a `UserError` now.
+
+    With a `quantization` weights of the denoiser's blocks are in eight bits as soon as they are read.
+    """
+    if quantization is not None:
+        check_quantization(quantization)
     parts = complete_parts(place)
     assert parts.vae is not None
     assert parts.text_encoder is not None
     assert parts.tokenizer is not None
-    experts = tuple(_denoiser(find_denoiser(part), dtype) for part in parts.denoisers)
+    experts = tuple(_denoiser(find_denoiser(part), dtype, quantization) for part in parts.denoisers)
     text = _text(parts.text_encoder, dtype)
     encoder = text_encoder_kind(parts)(text.network, load_tokenizer(parts.tokenizer))
     denoiser = joined([expert.network for expert in experts], parts)
-    staging = Staging(find_networks(place), text, experts, dtype)
+    networks = replace(find_networks(place), quantization=quantization)
+    staging = Staging(networks, text, experts, dtype)
     if isinstance(denoiser, NoiseExperts):
         denoiser.on_turn = staging.turn
     return OpenModel(
@@ -102,6 +113,7 @@ def open_on_demand(place: str | Path, *, dtype: torch.dtype) -> OpenModel:
         text_encoder=encoder,
         denoiser=denoiser if knows_levels(parts) else OneLevel(denoiser),
         sampling=sampling_of(place),
+        picture_encoder=picture_encoder_of(parts, denoiser.config),
         staging=staging,
     )
 
@@ -126,18 +138,36 @@ def find_networks(place: str | Path) -> Networks:
             dtype=text.dtype(next(iter(text))),
         ),
         sampling=sampling_of(place),
+        picture_bytes=_picture_bytes(parts),
     )
 
 
-def _denoiser(found: FoundDenoiser, dtype: torch.dtype) -> OnDemand[Denoiser]:
+def _denoiser(
+    found: FoundDenoiser, dtype: torch.dtype, quantization: Quantization | None
+) -> OnDemand[Denoiser]:
     with torch.device("meta"):
         denoiser = Denoiser(found.config).to(dtype).eval().requires_grad_(False)
 
+    layers = quantizable(denoiser)
+
     def source(names: Sequence[str]) -> dict[str, Tensor]:
         weights = Weights(found.weights.files)  # anew: what was mapped before can then be let go
-        return {name: made(found.pieces[name], weights, dtype) for name in names}
+        tensors = {}
+        for name in names:
+            tensors[name] = made(found.pieces[name], weights, dtype)
+            if quantization is not None and name in layers:
+                tensors[name] = quantized(tensors[name], quantization)
+        return tensors
 
     return OnDemand(denoiser, source)
+
+
+def _picture_bytes(parts: OpenPlace) -> int:
+    """Of an encoder of pictures, in float32."""
+    if parts.picture_encoder is None:
+        return 0
+    weights = Weights.of(parts.picture_encoder)
+    return sum(4 * math.prod(weights.shape(name)) for name in weights)
 
 
 def _chains(denoiser: Denoiser) -> tuple[list[nn.Module], ...]:

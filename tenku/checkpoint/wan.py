@@ -1,7 +1,7 @@
 """Wan 2.1 and 2.2: their configurations and the names of their tensors, in both layouts.
 
 Sources: the transformers of Wan-Video/Wan2.1 and Wan2.2 (`wan/modules/model.py`) and of diffusers
-(`transformer_wan.py`). VACE, which adds blocks of its own, is not among them.
+(`transformer_wan.py`, `transformer_wan_vace.py`).
 """
 
 from collections.abc import Container, Mapping
@@ -108,14 +108,23 @@ def wan_config_of(weights: Weights, layout: Layout) -> DenoiserConfig:
         patch_size=(patch[0], patch[1], patch[2]),
         picture_size=weights.shape(first)[0] if first in weights else 0,
         picture_places=weights.shape(places)[1] if places in weights else 0,
+        **_controls_of(weights, depth),
     )
+
+
+def _controls_of(weights: Weights, depth: int) -> dict[str, Any]:
+    """What is told by the shapes of the blocks that VACE adds: they hint at regular distances."""
+    if "vace_patch_embedding.weight" not in weights:
+        return {}
+    number = 1 + max(int(name.split(".")[1]) for name in weights if name.startswith("vace_blocks."))
+    channels = weights.shape("vace_patch_embedding.weight")[1]
+    return {"control_channels": channels, "control_layers": tuple(range(0, depth, depth // number))}
 
 
 def wan_pieces(config: DenoiserConfig, layout: Layout) -> dict[str, tuple[Piece, ...]]:
     """What each tensor of ours is made of."""
     theirs, size, d = int(layout == "diffusers"), config.patch_size, config.hidden_size
     channels = config.latent_channels + config.condition_channels
-    halves = in_halves(config.head_size)
     pieces: dict[str, tuple[Piece, ...]] = {
         "patch_in.weight": (Piece("patch_embedding.weight", (d, channels, *size), as_layer),),
         "patch_in.bias": (Piece("patch_embedding.bias", (d,)),),
@@ -128,26 +137,50 @@ def wan_pieces(config: DenoiserConfig, layout: Layout) -> dict[str, tuple[Piece,
         places = ("img_emb.emb_pos", "condition_embedder.image_embedder.pos_embed")[theirs]
         shape = (1, config.picture_places, config.picture_size)
         pieces["picture_in.places"] = (Piece(places, shape, without_first),)
+    for number in range(config.depth):
+        pieces |= _block(config, theirs, f"blocks.{number}.", f"blocks.{number}.")
+    if config.control_channels:
+        pieces |= _control_pieces(config, theirs)
+    return pieces
+
+
+def _block(config: DenoiserConfig, theirs: int, ours: str, there: str) -> dict[str, tuple[Piece, ...]]:
+    """Those of one block, by how names begin in both."""
+    d, halves = config.hidden_size, in_halves(config.head_size)
     attention = {**_ATTENTION, **(_PICTURE_ATTENTION if config.picture_size else {})}
     norms = {**_NORMS, **(_PICTURE_NORMS if config.picture_size else {})}
-    for number in range(config.depth):
-        block = f"blocks.{number}."
-        table = block + ("modulation", "scale_shift_table")[theirs]
-        pieces[f"{block}modulation"] = (Piece(table, (1, 6, d), without_first),)
-        for ours, parts in attention.items():
-            moves = (halves, halves, None) if ours in _ROTATED else ()
-            names_here = tuple(block + name for name in parts[theirs])
-            pieces |= _layer(block + ours, names_here, _block_shape(ours, config), moves)
-        for ours, names in norms.items():
-            move = halves if ours in _ROTATED else None
-            pieces[block + ours] = (Piece(f"{block}{names[theirs]}.weight", (d,), move),)
+    table = there + ("modulation", "scale_shift_table")[theirs]
+    pieces: dict[str, tuple[Piece, ...]] = {f"{ours}modulation": (Piece(table, (1, 6, d), without_first),)}
+    for name, parts in attention.items():
+        moves = (halves, halves, None) if name in _ROTATED else ()
+        names_there = tuple(there + part for part in parts[theirs])
+        pieces |= _layer(ours + name, names_there, _block_shape(name, config), moves)
+    for name, both in norms.items():
+        move = halves if name in _ROTATED else None
+        pieces[ours + name] = (Piece(f"{there}{both[theirs]}.weight", (d,), move),)
+    return pieces
+
+
+def _control_pieces(config: DenoiserConfig, theirs: int) -> dict[str, tuple[Piece, ...]]:
+    """Those of the blocks that VACE adds."""
+    d = config.hidden_size
+    before, after = (("before_proj", "after_proj"), ("proj_in", "proj_out"))[theirs]
+    kernel = (d, config.control_channels, *config.patch_size)
+    pieces: dict[str, tuple[Piece, ...]] = {
+        "controls.patch_in.weight": (Piece("vace_patch_embedding.weight", kernel, as_layer),),
+        "controls.patch_in.bias": (Piece("vace_patch_embedding.bias", (d,)),),
+        **_layer("controls.start", (f"vace_blocks.0.{before}",), (d, d)),
+    }
+    for number in range(len(config.control_layers)):
+        pieces |= _block(config, theirs, f"controls.blocks.{number}.", f"vace_blocks.{number}.")
+        pieces |= _layer(f"controls.outs.{number}", (f"vace_blocks.{number}.{after}",), (d, d))
     return pieces
 
 
 def _config(**values: Any) -> DenoiserConfig:
     """With all that Wan models have in common."""
     for name, value in values.items():
-        if name != "patch_size" and not isinstance(value, int):
+        if name not in ("patch_size", "control_layers") and not isinstance(value, int):
             raise TypeError(f"{name} is {value!r}")
     return DenoiserConfig(
         **values,
@@ -178,6 +211,7 @@ _ORIGINAL_FIELDS: Final = frozenset(
             "num_layers",
         ),
         *("eps", "model_type", "patch_size", "window_size", "qk_norm", "cross_attn_norm"),
+        *("vace_layers", "vace_in_dim"),
         *("_class_name", "_diffusers_version"),
     )
 )
@@ -185,11 +219,6 @@ _ORIGINAL_FIELDS: Final = frozenset(
 
 def _from_original(values: Mapping[str, Any], where: str, names: Container[str]) -> DenoiserConfig:
     _check_fields(values, _ORIGINAL_FIELDS, where)
-    kind = values.get("model_type", "t2v")
-    if kind == "vace":
-        raise UserError(
-            f"{where} is a VACE model, which tenku does not run yet; give a T2V, I2V or TI2V one."
-        )
     # Wan 2.1 and 2.2 both call theirs i2v; only 2.1 looks at tokens of a picture.
     pictured = "img_emb.proj.0.weight" in names
     return _config(
@@ -201,16 +230,28 @@ def _from_original(values: Mapping[str, Any], where: str, names: Container[str])
         num_heads=values["num_heads"],
         mlp_width=values["ffn_dim"],
         patch_size=tuple(values.get("patch_size", (1, 2, 2))),
-        picture_size=_PICTURE_SIZE if pictured else 0,
+        picture_size=_picture_size(names) if pictured else 0,
         picture_places=2 * _PICTURE_TOKENS if "img_emb.emb_pos" in names else 0,
+        **_controls(values, "vace_in_dim"),
     )
+
+
+def _picture_size(names: Container[str]) -> int:
+    """What the makers' configuration does not say: as wide as the first norm, or as CLIP ViT-H is."""
+    return names.shape("img_emb.proj.0.weight")[0] if isinstance(names, Weights) else _PICTURE_SIZE
+
+
+def _controls(values: Mapping[str, Any], channels: str) -> dict[str, Any]:
+    if not values.get("vace_layers"):
+        return {}
+    return {"control_channels": values[channels], "control_layers": tuple(values["vace_layers"])}
 
 
 _DIFFUSERS_FIELDS: Final = frozenset(
     (
         *("num_attention_heads", "attention_head_dim", "in_channels", "out_channels", "text_dim", "freq_dim"),
         *("ffn_dim", "num_layers", "patch_size", "cross_attn_norm", "qk_norm", "eps", "rope_max_seq_len"),
-        *("image_dim", "added_kv_proj_dim", "pos_embed_seq_len"),
+        *("image_dim", "added_kv_proj_dim", "pos_embed_seq_len", "vace_layers", "vace_in_channels"),
         *("_class_name", "_diffusers_version", "_name_or_path"),
     )
 )
@@ -230,6 +271,7 @@ def _from_diffusers(values: Mapping[str, Any], where: str) -> DenoiserConfig:
         patch_size=tuple(values.get("patch_size", (1, 2, 2))),
         picture_size=values.get("image_dim") or 0,
         picture_places=values.get("pos_embed_seq_len") or 0,
+        **_controls(values, "vace_in_channels"),
     )
 
 

@@ -18,6 +18,7 @@ INDEX_ENDING = ".safetensors.index.json"
 _PICKLED = (".bin", ".ckpt", ".pkl", ".pt", ".pth")
 _PICKLE_STARTS = (b"PK", *(bytes((0x80, protocol)) for protocol in range(2, 6)))  # zipped, or bare
 _WRAPPINGS = ("model.diffusion_model.", "diffusion_model.")  # that some tools put before every name
+_READ_AT_ONCE = 4 * 2**20  # bytes
 VAE = "vae."  # before names of an autoencoder that lies in the denoiser's file
 _TYPES = {
     "F64": torch.float64,
@@ -77,23 +78,26 @@ class Weights(Mapping[str, Tensor]):
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and self.wrapping + name in self._open
 
-    @property
-    def private(self) -> Mapping[str, Tensor]:
-        """The same tensors, each in memory of its own: of those that are moved or converted nothing stays
-        mapped."""
-        return _Private(self)
+    def private(self, dtype: torch.dtype | None = None) -> Mapping[str, Tensor]:
+        """The same tensors, each in memory of its own, in another type if one is given: of those that are
+        moved or converted nothing stays mapped."""
+        return _Private(self, dtype)
 
     def dtype(self, name: str) -> torch.dtype:
         """Type of a tensor."""
         return self._places[self.wrapping + name][0]
 
-    def read(self, name: str) -> Tensor:
-        """A tensor, copied from its file."""
+    def read(self, name: str, wanted: torch.dtype | None = None) -> Tensor:
+        """A tensor, copied from its file; converted piece by piece, so that nothing large is left behind."""
         dtype, shape, path, offset = self._places[self.wrapping + name]
-        made = torch.empty(shape, dtype=dtype)
+        made = torch.empty(shape, dtype=wanted or dtype)
         with path.open("rb") as file:
             file.seek(offset)
-            file.readinto(made.flatten().view(torch.uint8).numpy().data)
+            for part in torch.split(made.flatten(), _READ_AT_ONCE // dtype.itemsize):
+                given = part if part.dtype == dtype else torch.empty(len(part), dtype=dtype)
+                file.readinto(given.view(torch.uint8).numpy().data)
+                if given is not part:
+                    part.copy_(given)
         return made
 
     @cached_property
@@ -131,11 +135,11 @@ class Weights(Mapping[str, Tensor]):
 
 
 class _Private(Mapping[str, Tensor]):
-    def __init__(self, weights: Weights) -> None:
-        self._weights = weights
+    def __init__(self, weights: Weights, dtype: torch.dtype | None) -> None:
+        self._weights, self._dtype = weights, dtype
 
     def __getitem__(self, name: str) -> Tensor:
-        return self._weights.read(name)
+        return self._weights.read(name, self._dtype)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._weights)

@@ -10,6 +10,7 @@ from tenku.cli.blend import blend
 from tenku.cli.certify import certify
 from tenku.cli.edit import edit
 from tenku.cli.evaluate import evaluate
+from tenku.cli.export import export
 from tenku.cli.extend import extend
 from tenku.cli.fill import fill
 from tenku.cli.generate import generate
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 _MAKING = (generate, extend, fill, loop, blend, remix, edit, storyboard, live)
-for verb in (*_MAKING, simulate, train, evaluate, plan, certify, verify, serve, worker):
+for verb in (*_MAKING, simulate, train, evaluate, export, plan, certify, verify, serve, worker):
     app.command()(verb)
 app.add_typer(keys, name="keys")
 

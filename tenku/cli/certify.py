@@ -31,7 +31,7 @@ def certify(
         str,
         typer.Argument(
             help="A folder in diffusers' layout, or a name on the hub; with --random a shape, for example "
-            "wan-2.1-t2v-1.3b."
+            "wan-2.1-t2v-1.3b or ltx-video-2b-0.9."
         ),
     ],
     against: Annotated[Peer, typer.Option(help="The other engine.")] = Peer.diffusers,

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from tenku.cli.making import ClipArgument, Plan, check_clip, verb_of_clips
+from tenku.cli.making import Plan, check_clip, verb_of_clips
+from tenku.cli.options import ClipArgument
 
 
 @verb_of_clips("edited")

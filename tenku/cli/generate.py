@@ -9,24 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tenku.cli.arguments import EMBEDDED, parse_size, usual
-from tenku.cli.making import (
-    Destination,
-    GuidanceOption,
-    JsonOption,
-    KeepOption,
-    LoraOption,
-    ModelOption,
-    NegativeOption,
-    SeedOption,
-    StepsOption,
-    UnmarkedOption,
-    check_clip,
-    load_pipeline,
-    read_clips,
-    write,
+from tenku.cli.arguments import parse_size, usual
+from tenku.cli.loading import load_pipeline
+from tenku.cli.making import check_clip, read_clips
+from tenku.cli.options import (
+    USUAL_MODEL,
+    USUAL_RESULT,
+    USUAL_SAMPLING,
+    ModelOptions,
+    ResultOptions,
+    SamplingOptions,
+    with_options,
 )
 from tenku.cli.places import free_name
+from tenku.cli.writing import Destination, write
 from tenku.errors import UserError
 from tenku.timeline.request import GenerationRequest, check_size, frames_in
 
@@ -36,6 +32,7 @@ if TYPE_CHECKING:
 _MAX_COUNT = 1_000
 
 
+@with_options
 def generate(
     prompt: Annotated[str, typer.Argument(help="What should be seen, in English or Chinese.")],
     output: Annotated[
@@ -54,19 +51,13 @@ def generate(
     fps: Annotated[float | None, typer.Option(help="Frames per second.", show_default="16")] = None,
     image: Annotated[Path | None, typer.Option(help="A picture that the video begins with.")] = None,
     last: Annotated[Path | None, typer.Option(help="A picture that it ends with, beside --image.")] = None,
-    seed: SeedOption = 0,
-    steps: StepsOption = None,
-    guidance_scale: GuidanceOption = None,
+    sampled: SamplingOptions = USUAL_SAMPLING,
     reuse: Annotated[
         float, typer.Option(help="Leave out steps that change the video by less than this share.")
     ] = 0.0,
-    negative_prompt: NegativeOption = "",
     count: Annotated[int, typer.Option(help="How many videos, with seeds counting up.")] = 1,
-    keep: KeepOption = None,
-    model: ModelOption = EMBEDDED,
-    lora: LoraOption = None,
-    unmarked: UnmarkedOption = False,
-    as_json: JsonOption = False,
+    by: ModelOptions = USUAL_MODEL,
+    result: ResultOptions = USUAL_RESULT,
 ) -> None:
     """Turn a sentence into a video."""
     is_picture = _is_picture(output)
@@ -76,33 +67,30 @@ def generate(
         raise UserError(f"{output} is a picture; a video begins with --image, so write an .mp4.")
     if last is not None and image is None:
         raise UserError("--last needs a picture to begin with; give it with --image.")
-    default = usual(model)
+    default = usual(by.model)
     width, height = (default.width, default.height) if size is None else parse_size(size)
     check_size(width, height, max_side=default.max_side)
     fps = default.fps if fps is None else fps
     request = GenerationRequest(
         prompt=prompt,
-        negative_prompt=negative_prompt,
         num_frames=1 if is_picture else frames_in(default.seconds if seconds is None else seconds, fps),
         height=height,
         width=width,
         fps=fps,
-        num_inference_steps=steps,
-        guidance_scale=guidance_scale,
         reuse_tolerance=reuse,
-        seed=seed,
+        **sampled.sampling,
     )
     requests = _requests(request, count)
-    if keep is not None and count > 1:
+    if result.keep is not None and count > 1:
         raise UserError("--keep keeps one generation; leave out --count, or make them one by one.")
     destinations = [
-        Destination(_place(output, each, index, count), keep, model, unmarked, as_json)
+        Destination(_place(output, each, index, count), by, result)
         for index, each in enumerate(requests, start=1)
     ]
     pictures = [path for path in (image, last) if path is not None]
     for path in pictures:
         check_clip(path)
-    pipeline, loading = load_pipeline(model, lora)
+    pipeline, loading = load_pipeline(by)
     footage = read_clips(pipeline, pictures, (height, width) if size is not None else None, fps)
     for index, (each, destination) in enumerate(zip(requests, destinations, strict=True)):
         before = {"load": loading} if index == 0 else {}
@@ -122,6 +110,7 @@ def _from_pictures(request: GenerationRequest, footage: "Sequence[Footage]") -> 
         negative_prompt=request.negative_prompt,
         num_inference_steps=request.num_inference_steps,
         guidance_scale=request.guidance_scale,
+        guidance_scale_2=request.guidance_scale_2,
     )
 
 

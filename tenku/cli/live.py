@@ -15,18 +15,12 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from tenku.cli.arguments import EMBEDDED, check_model, parse_size
+from tenku.cli.arguments import check_model, parse_size
 from tenku.cli.display import tell
-from tenku.cli.making import (
-    LoraOption,
-    ModelOption,
-    SeedOption,
-    UnmarkedOption,
-    load_pipeline,
-    origin_of,
-    taking_frames,
-)
+from tenku.cli.loading import load_pipeline
+from tenku.cli.options import USUAL_MODEL, ModelOptions, SeedOption, UnmarkedOption, with_options
 from tenku.cli.places import check_output_file
+from tenku.cli.writing import origin_of, taking_frames
 from tenku.errors import UserError
 from tenku.timeline.request import MAX_SECONDS, GenerationRequest, frames_in
 
@@ -38,6 +32,7 @@ _FPS = 16.0
 _AHEAD = 24  # frames made before they are shown: what is typed is seen after at most this and one part more
 
 
+@with_options
 def live(
     prompt: Annotated[str, typer.Argument(help="What is seen first, in English or Chinese.")],
     output: Annotated[
@@ -48,8 +43,7 @@ def live(
     ] = None,
     size: Annotated[str, typer.Option(metavar="WxH", help="Width and height in pixels.")] = "128x128",
     seed: SeedOption = 0,
-    model: ModelOption = EMBEDDED,
-    lora: LoraOption = None,
+    by: ModelOptions = USUAL_MODEL,
     unmarked: UnmarkedOption = False,
 ) -> None:
     """Show video that never ends, and follow every sentence that is typed under it.
@@ -62,20 +56,22 @@ def live(
     request = GenerationRequest(
         prompt=prompt, num_frames=frames_in(length, _FPS), height=height, width=width, fps=_FPS, seed=seed
     )
-    check_model(model)
+    check_model(by.model)
+    if by.parallel is not None:
+        raise UserError("live video is made in one process; leave out --parallel.")
     shown = sys.stdout.isatty() and sys.stdin.isatty()
     if not shown and output is None:
         raise UserError("there is no terminal to show video in; write it to a file with -o.")
     if output is not None:
         check_output_file(output)
-    pipeline, _ = load_pipeline(model, lora)
+    pipeline, _ = load_pipeline(by)
     unknown, _ = pipeline.not_read(prompt)
     if unknown:
-        tell(f"the {model} model does not know {', '.join(map(repr, unknown))}.")
+        tell(f"the {by.model} model does not know {', '.join(map(repr, unknown))}.")
     script = _Script(prompt, None if shown else sys.stdin, seconds is None)
     with ExitStack() as stack:
         frames = pipeline.live(request, script.next_prompt)
-        append = _recorder(stack, output, None if unmarked else origin_of(model, request))
+        append = _recorder(stack, output, None if unmarked else origin_of(by, request))
         if shown:
             _show(stack.enter_context(_screen()), frames, script, append)
         else:

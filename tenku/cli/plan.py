@@ -1,11 +1,13 @@
 """`tenku plan`: what memory a video takes, stage by stage, before it is taken."""
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from tenku.cli.arguments import parse_size, usual
+from tenku.cli.options import ModelOptions, Quantization
 from tenku.errors import UserError
 from tenku.timeline.request import GenerationRequest, check_size, frames_in
 
@@ -20,6 +22,7 @@ def plan(
     ] = None,
     seconds: Annotated[float | None, typer.Option(help="Length.", show_default="the model's")] = None,
     fps: Annotated[float | None, typer.Option(help="Frames per second.", show_default="the model's")] = None,
+    quantize: Annotated[Quantization | None, typer.Option(help="Weights kept in eight bits.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
     """Say what memory a video of open weights takes, and whether it is there; nothing is loaded."""
@@ -34,14 +37,16 @@ def plan(
         height=height,
         fps=fps,
     )
-    found = _planned(model, request)
+    found = _planned(model, request, ModelOptions(quantize=quantize).quantization)
     if as_json:
         print(_json_line(found))
     else:
         _show(found)
 
 
-def _planned(model: str, request: GenerationRequest) -> "MemoryPlan":
+def _planned(
+    model: str, request: GenerationRequest, quantization: Literal["int8", "fp8"] | None
+) -> "MemoryPlan":
     import torch
 
     from tenku.checkpoint import is_open
@@ -55,7 +60,7 @@ def _planned(model: str, request: GenerationRequest) -> "MemoryPlan":
             f"{model} is a model of tenku's own, whose memory does not grow with length and needs no plan; "
             "give open weights."
         )
-    networks = find_networks(model)
+    networks = replace(find_networks(model), quantization=quantization)
     work = Work.of(request, networks.sampling, networks.vae)
     dtype = torch.bfloat16 if multiplies_bfloat16() else torch.float32
     return plan_memory(networks, work, Machine.here(), dtype=dtype, program=resident_bytes())

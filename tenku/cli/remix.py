@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from tenku.cli.making import ClipArgument, Plan, verb_of_clips
+from tenku.cli.making import Plan, verb_of_clips
+from tenku.cli.options import ClipArgument
 
 
 @verb_of_clips("remixed")

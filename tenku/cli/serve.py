@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from tenku.cli.arguments import EMBEDDED, check_model
-from tenku.cli.making import ModelOption
+from tenku.cli.options import ModelOption
 
 _DAY = 86_400.0
 
@@ -16,6 +16,12 @@ def serve(
     workers: Annotated[
         int, typer.Option(help="Processes that make videos; 0 leaves that to `tenku worker`.")
     ] = 1,
+    batch: Annotated[
+        int, typer.Option(help="Waiting videos of one shape that are made at once; 1 makes them one by one.")
+    ] = 8,
+    ray: Annotated[
+        bool, typer.Option("--ray", help="Let Ray place the workers, on the cluster of RAY_ADDRESS if set.")
+    ] = False,
     model: ModelOption = EMBEDDED,
     retention: Annotated[
         float | None, typer.Option(help="Days after which files expire.", show_default="never")
@@ -31,6 +37,17 @@ def serve(
     trust_host: Annotated[
         list[str] | None, typer.Option(help="Another name that a browser may know this machine by.")
     ] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(help="A category of the safety rules that is let through.", show_default="TENKU_ALLOW"),
+    ] = None,
+    frame_check: Annotated[
+        str | None,
+        typer.Option(
+            help="Who looks at frames: the check that is installed, if any; required; off.",
+            show_default="TENKU_FRAME_CHECK, else installed",
+        ),
+    ] = None,
     json_logs: Annotated[bool, typer.Option("--json-logs", help="Log one JSON object a line.")] = False,
 ) -> None:
     """Serve videos over HTTP, and a studio in the browser.
@@ -45,6 +62,8 @@ def serve(
         host=host,
         port=port,
         workers=workers,
+        batch=batch,
+        ray=ray,
         model=model,
         retention=None if retention is None else retention * _DAY,
         max_queued=max_queued,
@@ -54,6 +73,8 @@ def serve(
         live_sessions=live_sessions,
         allow_private=allow_private,
         trusted_hosts=tuple(trust_host or ()),
+        allowed_categories=tuple(allow) if allow else None,
+        frame_check=frame_check,
         json_logs=json_logs,
     )
     from tenku.serving.run import serve as run

@@ -8,25 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from tenku.cli.arguments import EMBEDDED, parse_size
-from tenku.cli.making import (
-    MODEL_FPS,
-    Destination,
-    GuidanceOption,
-    JsonOption,
-    KeepOption,
-    LoraOption,
-    ModelOption,
-    NegativeOption,
-    SeedOption,
-    StepsOption,
-    UnmarkedOption,
-    check_clip,
-    load_pipeline,
-    read_clips,
-    write,
+from tenku.cli.arguments import parse_size
+from tenku.cli.loading import load_pipeline
+from tenku.cli.making import MODEL_FPS, check_clip, read_clips
+from tenku.cli.options import (
+    USUAL_MODEL,
+    USUAL_RESULT,
+    USUAL_SAMPLING,
+    ModelOptions,
+    ResultOptions,
+    SamplingOptions,
+    with_options,
 )
 from tenku.cli.places import free_name
+from tenku.cli.writing import Destination, write
 from tenku.errors import UserError
 
 if TYPE_CHECKING:
@@ -58,20 +53,15 @@ class _Board:
     fps: float
 
 
+@with_options
 def storyboard(
     board: Annotated[Path, typer.Argument(help="A .toml file with a [[shot]] for each shot.")],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="An .mp4.", show_default="from the file's name")
     ] = None,
-    seed: SeedOption = 0,
-    steps: StepsOption = None,
-    guidance_scale: GuidanceOption = None,
-    negative_prompt: NegativeOption = "",
-    keep: KeepOption = None,
-    model: ModelOption = EMBEDDED,
-    lora: LoraOption = None,
-    unmarked: UnmarkedOption = False,
-    as_json: JsonOption = False,
+    sampled: SamplingOptions = USUAL_SAMPLING,
+    by: ModelOptions = USUAL_MODEL,
+    result: ResultOptions = USUAL_RESULT,
 ) -> None:
     """Make a video of several shots: prompts, pictures and clips at their times, with cuts or dissolves."""
     plan = _read(board)
@@ -79,22 +69,13 @@ def storyboard(
         if shot.opening is not None:
             check_clip(shot.opening)
     place = free_name(Path(f"{board.stem}.mp4")) if output is None else output
-    destination = Destination(place, keep, model, unmarked, as_json)
-    pipeline, loading = load_pipeline(model, lora)
+    destination = Destination(place, by, result)
+    pipeline, loading = load_pipeline(by)
     from tenku.timeline import storyboard as lay_out
     from tenku.timeline import storyboard_request
 
     scenes, (height, width) = _scenes(pipeline, plan)
-    request = storyboard_request(
-        scenes,
-        height=height,
-        width=width,
-        fps=plan.fps,
-        seed=seed,
-        num_inference_steps=steps,
-        guidance_scale=guidance_scale,
-        negative_prompt=negative_prompt,
-    )
+    request = storyboard_request(scenes, height=height, width=width, fps=plan.fps, **sampled.sampling)
     task = lay_out(scenes, request, pipeline.lay_out(request))
     openings = [shot.opening for shot in plan.shots if shot.opening is not None]
     write(pipeline, task, destination, {"load": loading}, made_from=openings)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from tenku.cli.arguments import EMBEDDED, check_model
-from tenku.cli.making import JsonOption, ModelOption, check_clip, load_pipeline
+from tenku.cli.loading import load_pipeline
+from tenku.cli.making import check_clip
+from tenku.cli.options import JsonOption, ModelOption, ModelOptions
 from tenku.cli.places import check_output_file
 from tenku.errors import UserError
 from tenku.timeline.request import KEPT_SUFFIX
@@ -88,7 +90,7 @@ def _original(path: Path, model: str) -> "Video":
     from tenku.timeline import load_kept, remix
 
     kept = load_kept(path)
-    pipeline, _ = load_pipeline(model)
+    pipeline, _ = load_pipeline(ModelOptions(model=model))
     unchanged = remix(pipeline.reopen(kept), kept.request.prompt, strength=0.0)
     return pipeline(unchanged).video
 

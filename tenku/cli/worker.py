@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tenku.cli.arguments import EMBEDDED, check_model
-from tenku.cli.making import ModelOption
+from tenku.cli.options import ModelOption
 
 
 def worker(

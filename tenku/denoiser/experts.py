@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from tenku.denoiser.drafting import Draft
 from tenku.denoiser.transformer import Denoiser, DenoiserConfig, ReadText
 
-_ROUNDING = 1e-6  # a level that is the boundary may have been rounded to float32
+ROUNDING = 1e-6  # a level that is the boundary may have been rounded to float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class NoiseExperts(nn.Module):
         conditions: Tensor | None = None,
     ) -> Tensor:
         """Velocity (b c t h w) of noisy latents; arguments as those of `Denoiser`."""
-        noisy = float(sigma.max()) >= self.boundary - _ROUNDING
+        noisy = float(sigma.max()) >= self.boundary - ROUNDING
         expert = self.high if noisy else self.low
         if self.on_turn is not None:
             self.on_turn(expert)

@@ -9,6 +9,8 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tenku.denoiser.attending import attend
+
 NormKind: TypeAlias = Literal["rms", "layer"]
 Rotary: TypeAlias = tuple[Tensor, Tensor]  # cosine and sine (n, half a head), or (n, heads, half a head)
 RotarySpans: TypeAlias = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
@@ -182,7 +184,7 @@ class SelfAttention(nn.Module):
         self.out = nn.Linear(size, size, bias=bias)
         self.query_norm = RMSNorm(norm_size, norm_eps)
         self.key_norm = RMSNorm(norm_size, norm_eps)
-        self.attend: Attend = functional.scaled_dot_product_attention
+        self.attend: Attend = attend
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """(b n d) → (b n d)."""

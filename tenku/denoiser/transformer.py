@@ -10,12 +10,14 @@ refiner. With other choices it is, weight by weight, the transformer of open mod
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tenku.denoiser.controls import Controls
 from tenku.denoiser.drafting import Draft, Drafter
 from tenku.denoiser.layers import (
     NORM_EPS,
@@ -60,11 +62,13 @@ class DenoiserConfig:
     What follows in the list is otherwise in open models. `mlp_width`, if it is not 0, stands for `mlp_ratio`.
     There may be no norm before the text is looked at, and another kind of norm at the end than in the blocks.
     Queries and keys are normalised in each head, or over all heads together (`joint_norm`). Rotary positions
-    are counted over all heads together if it is said how far they span. The time embedding has one layer or
+    are counted over all heads together if it is said how far they span, over time at `rope_fps` frames per
+    second unless a call says otherwise. The time embedding has one layer or
     two; text goes through an MLP first (`text_mlp`); the last norm is modulated through a layer of its own or
     by a table (`final_table`). `condition_channels` come in beside the latents, and the tokens of a picture,
     of `picture_size`, beside those of the text; a first and a last picture together are told apart by
-    `picture_places`.
+    `picture_places`. So many `control_channels` go through blocks of their own instead, which hint at them
+    after each of the `control_layers`.
     """
 
     latent_channels: int = 16
@@ -92,6 +96,7 @@ class DenoiserConfig:
     head_norm_eps: float = NORM_EPS
     centred: bool = True
     rope_spans: RotarySpans | None = None
+    rope_fps: float = 0.0
     token_shift: bool = True
     time_layers: Literal[1, 2] = 1
     text_mlp: bool = False
@@ -99,6 +104,8 @@ class DenoiserConfig:
     condition_channels: int = 0
     picture_size: int = 0
     picture_places: int = 0
+    control_channels: int = 0
+    control_layers: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.hidden_size % self.num_heads or (self.hidden_size // self.num_heads) % 2:
@@ -110,6 +117,8 @@ class DenoiserConfig:
                 f"channel_std must have one value a latent channel ({self.latent_channels}), "
                 f"not {len(self.channel_std)}"
             )
+        if any(not 0 <= layer < self.depth for layer in self.control_layers):
+            raise ValueError(f"control_layers {self.control_layers} do not lie among {self.depth} blocks")
         if min(self.patch_size) < 1:
             raise ValueError(f"patch_size must be positive in every direction, not {self.patch_size}")
 
@@ -143,10 +152,13 @@ class ReadText:
     picture_keys: tuple[KeyValue, ...] = ()
 
 
-def _rotary_of(config: DenoiserConfig, grid: tuple[int, int, int]) -> Rotary:
+def _rotary_of(config: DenoiserConfig, grid: tuple[int, int, int], fps: float | None) -> Rotary:
     if config.rope_spans is None:
         return rotary_table(grid, config.head_size, config.rope_theta, centred=config.centred)
-    return joint_rotary_table(grid, config.num_heads, config.head_size, config.rope_theta, config.rope_spans)
+    (token, whole), *sides = config.rope_spans
+    seconds = token if fps is None else token * config.rope_fps / fps
+    spans = ((seconds, whole), sides[0], sides[1])
+    return joint_rotary_table(grid, config.num_heads, config.head_size, config.rope_theta, spans)
 
 
 def _norm(size: int, kind: NormKind) -> RMSNorm | LayerNorm:
@@ -233,6 +245,10 @@ class Denoiser(nn.Module):
             self.told_in = nn.Linear(told_size * patch, size, bias=False)
         self.row_in = nn.Linear(config.text_size, size) if config.named_rows else None
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
+        self.controls = None
+        if config.control_channels:
+            beside = [Block(config) for _ in config.control_layers]
+            self.controls = Controls(config.control_channels, size, config.patch_size, beside)
         if config.final_table:
             self.final_table = nn.Parameter(torch.zeros(2, size))
         else:
@@ -248,14 +264,16 @@ class Denoiser(nn.Module):
         for layer in (self.time_out, *last, *([] if self.refiner else [self.patch_out])):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
-        self._rotary: dict[tuple[int, int, int], tuple[Tensor, Tensor]] = {}
+        self._rotary: dict[tuple[tuple[int, int, int], float | None], tuple[Tensor, Tensor]] = {}
 
-    def rotary(self, grid: tuple[int, int, int], like: Tensor) -> tuple[Tensor, Tensor]:
-        """The rotary table of a grid on the device of `like`, made once a grid."""
-        if grid not in self._rotary:
+    def rotary(
+        self, grid: tuple[int, int, int], like: Tensor, fps: float | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The rotary table of a grid on the device of `like`, made once a grid and frame rate."""
+        if (grid, fps) not in self._rotary:
             with torch.inference_mode(False):  # one made while generating serves training too
-                self._rotary[grid] = _rotary_of(self.config, grid)
-        cos, sin = self._rotary[grid]
+                self._rotary[grid, fps] = _rotary_of(self.config, grid, fps)
+        cos, sin = self._rotary[grid, fps]
         return cos.to(like.device), sin.to(like.device)
 
     def forward(
@@ -266,6 +284,7 @@ class Denoiser(nn.Module):
         text_mask: Tensor | None = None,
         tracks: Tensor | Draft | None = None,
         conditions: Tensor | None = None,
+        fps: float | None = None,
     ) -> Tensor:
         """Velocity (b c t h w) of noisy latents (b c t h w).
 
@@ -273,10 +292,10 @@ class Denoiser(nn.Module):
         b = 1 it is that of the whole batch. Text is (b n d) with mask (b n), True where there is text, or has
         been read. Tracks are packed (b c t o), t one for each latent frame, or what `prepare` has made of
         them; without any the denoiser places things itself. Conditions (b c t h w) come in beside the
-        latents.
+        latents. Frames per second matter only to weights that count positions in seconds.
         """
         draft = tracks if isinstance(tracks, Draft) else self.draft(tracks, *noisy_latents.shape[3:])
-        return self.denoise(noisy_latents, sigma, text, text_mask, draft, conditions)
+        return self.denoise(noisy_latents, sigma, text, text_mask, draft, conditions, fps)
 
     def read(self, text: Tensor, mask: Tensor | None = None, picture: Tensor | None = None) -> ReadText:
         """A text (b n d) with mask (b n) as every block sees it, and perhaps the tokens of a picture (b m
@@ -297,8 +316,9 @@ class Denoiser(nn.Module):
 
     @property
     def each_block(self) -> Sequence[Block]:
-        """The blocks, in their order."""
-        return self.blocks  # type: ignore[return-value]
+        """The blocks, in their order; after them those that are shown what is known."""
+        beside = () if self.controls is None else self.controls.blocks
+        return (*self.blocks, *beside)
 
     def prepare(self, tracks: Tensor, height: int, width: int) -> Tensor | Draft:
         """What serves as tracks at every noise level, made once."""
@@ -320,6 +340,7 @@ class Denoiser(nn.Module):
         text_mask: Tensor | None = None,
         draft: Draft | None = None,
         conditions: Tensor | None = None,
+        fps: float | None = None,
     ) -> Tensor:
         """The velocity, with a draft that has been made of the tracks."""
         read = text if isinstance(text, ReadText) else self.read(text, text_mask)
@@ -327,9 +348,9 @@ class Denoiser(nn.Module):
         # What lies there that is not expected, at unit scale.
         surprise = noisy_latents - (1 - _over_positions(sigma)) * expected
         latents = (surprise * scale_in).movedim(1, -1).to(self.patch_in.weight.dtype)  # b t h w c
-        seen = (
-            latents if conditions is None else torch.cat([latents, conditions.movedim(1, -1).to(latents)], -1)
-        )
+        seen = latents
+        if conditions is not None and self.controls is None:
+            seen = torch.cat([latents, conditions.movedim(1, -1).to(latents)], -1)
         patches = fold(seen, self.config.patch_size)
         grid = (patches.shape[1], patches.shape[2], patches.shape[3])
         x = self.patch_in(patches)
@@ -338,15 +359,26 @@ class Denoiser(nn.Module):
         if self.row_in is not None:
             x = x + self.row_in(read.text[:, : self.config.named_rows].to(x.dtype))[:, None, :, None]
         modulation, (shift, scale) = self._modulations(self._level_per_token(sigma), x.dtype)
-        rotary = self.rotary(grid, x)
+        rotary = self.rotary(grid, x, fps)
+        told = self._told(conditions)
         if self.shares is not None:
             x, modulation, shift, scale = (
                 self.shares.own(part, grid) for part in (x, modulation, shift, scale)
             )
+            told = None if told is None else self.shares.own(told, grid)
             rotary = self.shares.own_rows(rotary[0], grid), self.shares.own_rows(rotary[1], grid)
         shown = read.picture_keys or (None,) * len(self.each_block)
-        for block, keys, picture in zip(self.each_block, read.keys, shown, strict=True):
-            x = block(x, modulation, rotary, keys, read.mask, picture)
+        alike: dict[str, Any] = {"modulation": modulation, "rotary": rotary, "text_mask": read.mask}
+        calls = [
+            partial(block, text=keys, picture=picture, **alike)
+            for block, keys, picture in zip(self.each_block, read.keys, shown, strict=True)
+        ]
+        depth = self.config.depth
+        hints = None if told is None or self.controls is None else self.controls.hints(x, told, calls[depth:])
+        for number, block in enumerate(calls[:depth]):
+            x = block(x)
+            if hints is not None and number in self.config.control_layers:
+                x = x + next(hints)
         x = self.patch_out(modulated(x, shift, scale, self.config.final_norm or self.config.norm))
         if self.shares is not None:
             x = self.shares.joined(x, grid)
@@ -355,6 +387,14 @@ class Denoiser(nn.Module):
             x = self.refiner(x, latents, None if draft is None else draft.told)
         velocity: Tensor = skip * surprise - expected + scale_out * x.movedim(-1, 1).float()
         return velocity
+
+    def _told(self, conditions: Tensor | None) -> Tensor | None:
+        """Tokens of what blocks beside the others are shown; None where there are no such blocks."""
+        if self.controls is None:
+            return None
+        if conditions is None:
+            raise ValueError("this denoiser hints at what is known: it has to be told in conditions")
+        return self.controls.tokens(conditions)
 
     def _modulations(self, level: Tensor, dtype: torch.dtype) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Of levels (b t h w), h and w perhaps 1: what blocks do (b t h w 6 d), and what the last norm does,

@@ -18,10 +18,10 @@ from tenku.timeline import GenerationRequest, text_to_video
 
 EXACT: Final = 1e-5  # allowed of a part
 PICTURE_TOKENS: Final = 257  # of CLIP ViT-H
-_LEVELS: Final = (0.95, 0.5, 0.1)
-_PROMPTS: Final = ("a red ball falls next to a blue cube", "一个红球落下", "", "a very long story " * 200)
+LEVELS: Final = (0.95, 0.5, 0.1)
+PROMPTS: Final = ("a red ball falls next to a blue cube", "一个红球落下", "", "a very long story " * 200)
 _FRAMES: Final = (1, 5, 17)
-_ODD: Final = (4, 6)  # latent positions (h w) of the clips that an autoencoder is given
+ODD: Final = (4, 6)  # latent positions (h w) of the clips that an autoencoder is given
 _STEPS: Final = 10
 
 
@@ -47,7 +47,7 @@ def parts_agree(folder: Path, request: GenerationRequest) -> list[Agreement]:
         *(_denoiser_agrees(place, parts, request) for place in parts.denoisers),
         *_vae_agrees(folder),
         _text_agrees(folder),
-        *_solvers_agree(),
+        *solvers_agree(),
     ]
 
 
@@ -57,10 +57,10 @@ def _denoiser_agrees(place: Path, parts: OpenPlace, request: GenerationRequest) 
     given = _denoiser_inputs(ours, parts, request)
     a_token = bool(parts.facts.get("expand_timesteps"))
     pairs = (
-        (_asked(ours, given, level, a_token), _asked_peer(theirs, given, level, a_token)) for level in _LEVELS
+        (_asked(ours, given, level, a_token), _asked_peer(theirs, given, level, a_token)) for level in LEVELS
     )
     shape = "×".join(map(str, given["latents"].shape[1:]))
-    levels = f"{len(_LEVELS)} levels" + (", one for each token" if a_token else "")
+    levels = f"{len(LEVELS)} levels" + (", one for each token" if a_token else "")
     return agreement(f"denoiser ({place.name})", f"latents {shape}, {levels}", pairs)
 
 
@@ -76,10 +76,11 @@ def _denoiser_inputs(denoiser: Denoiser, parts: OpenPlace, request: GenerationRe
     text = gaussian(512, config.text_size)
     text[:, 20:] = 0
     picture = config.picture_places or PICTURE_TOKENS
+    beside = config.condition_channels or config.control_channels
     return {
         "latents": gaussian(config.latent_channels, *place),
         "text": text,
-        "conditions": gaussian(config.condition_channels, *place) if config.condition_channels else None,
+        "conditions": gaussian(beside, *place) if beside else None,
         "picture": gaussian(picture, config.picture_size) if config.picture_size else None,
     }
 
@@ -102,22 +103,25 @@ def _asked(denoiser: Denoiser, given: dict[str, Any], level: float, a_token: boo
 
 def _asked_peer(network: Any, given: dict[str, Any], level: float, a_token: bool) -> Tensor:
     latents, picture = given["latents"], given["picture"]
-    if given["conditions"] is not None:
+    more = {}
+    if getattr(network.config, "vace_in_channels", None):
+        more["control_hidden_states"] = given["conditions"]
+    elif given["conditions"] is not None:
         latents = torch.cat([latents, given["conditions"]], 1)
     if network.config.pos_embed_seq_len is not None:  # a first and a last picture, one after the other
         picture = picture.reshape(-1, picture.shape[1] // 2, picture.shape[2])
     levels = original_timesteps(_levels(given["latents"], level, a_token))
-    velocity: Tensor = network(latents, levels, given["text"], picture, return_dict=False)[0]
+    velocity: Tensor = network(latents, levels, given["text"], picture, return_dict=False, **more)[0]
     return velocity
 
 
 def _vae_agrees(folder: Path) -> list[Agreement]:
     ours, theirs = load_vae(folder, dtype=torch.float32), load_peer_vae(folder)
     config, generator = ours.config, torch.Generator().manual_seed(0)
-    sides = [side * config.spatial_compression for side in _ODD]
+    sides = [side * config.spatial_compression for side in ODD]
     clips = [torch.randn(1, 3, frames, *sides, generator=generator).clamp(-1, 1) for frames in _FRAMES]
     latents = [
-        torch.randn(1, config.latent_channels, config.num_latent_frames(frames), *_ODD, generator=generator)
+        torch.randn(1, config.latent_channels, config.num_latent_frames(frames), *ODD, generator=generator)
         for frames in _FRAMES
     ]
     encoded = ((ours.encode(clip), ours.normalise(theirs.encode(clip).latent_dist.mode())) for clip in clips)
@@ -141,11 +145,11 @@ def _text_agrees(folder: Path) -> Agreement:
         read: TextConditioning = encode([prompt])
         return read.tokens
 
-    pairs = ((of_ours(prompt), of_peer(prompt)) for prompt in _PROMPTS)
-    return agreement("text encoder", f"{len(_PROMPTS)} prompts of 0 to 512 tokens", pairs)
+    pairs = ((of_ours(prompt), of_peer(prompt)) for prompt in PROMPTS)
+    return agreement("text encoder", f"{len(PROMPTS)} prompts of 0 to 512 tokens", pairs)
 
 
-def _solvers_agree() -> list[Agreement]:
+def solvers_agree() -> list[Agreement]:
     """Both solvers on a smooth field that is no network's, so that their own arithmetic is all there is."""
     generator, shift = torch.Generator().manual_seed(0), 5.0
     noise = torch.randn(1, 16, 3, 8, 8, generator=generator)

@@ -15,19 +15,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tenku.checkpoint import OpenModel, known_in_channels, load_open_model
+from tenku.checkpoint import OpenModel, load_open_model
 from tenku.checkpoint.open_weights import find_denoiser
 from tenku.checkpoint.places import OpenPlace, local, parts_of
 from tenku.checkpoint.quantizing import quantize
 from tenku.denoiser.transformer import Block
 from tenku.errors import UserError
 from tenku.evaluation.agreeing import agreement, parts_agree
+from tenku.evaluation.agreeing_ltx import (
+    grid_of,
+    ltx_parts_agree,
+    noise_as_ours,
+    unpacked,
+    without_decode_noise,
+)
 from tenku.evaluation.autoencoder import psnr
 from tenku.evaluation.certificate import Agreement, Certificate, FastPath, Stage
 from tenku.evaluation.motion import motion_magnitude
 from tenku.evaluation.peak_memory import peak_memory
 from tenku.evaluation.peer import check_peer, frames_of_peer, load_peer, quietly
-from tenku.evaluation.random_models import published, write_random_model
+from tenku.evaluation.random_ltx import LTX_PUBLISHED, LtxShape, write_random_ltx
+from tenku.evaluation.random_models import PublishedShape, published, write_random_model
 from tenku.evaluation.shared_out import NUM_PROCESSES, made_by_two
 from tenku.media import Frames, Video
 from tenku.pipeline import GenerationRequest, VideoPipeline
@@ -35,6 +43,7 @@ from tenku.timeline import Task, animate
 
 _LOOP: Final = 1e-4  # allowed of a whole loop
 _STAGES: Final = ("load", "text", "denoise", "decode")
+_PIPELINES: Final = ("WanPipeline", "WanImageToVideoPipeline", "WanVACEPipeline", "LTXPipeline")
 _INTERVAL: Final = (0.1, 0.9)
 _TOLERANCE: Final = 0.05
 
@@ -83,12 +92,15 @@ def certify_random(
     quick: bool = False,
 ) -> Certificate:
     """That of random weights of a published shape, of at most `depth` blocks, or of a small likeness."""
-    shape = published(name)
+    shape: PublishedShape | LtxShape = LTX_PUBLISHED[name] if name in LTX_PUBLISHED else published(name)
     shape = shape.small() if small else shape
     shape = shape if depth is None else shape.shallow(depth)
     check_peer()
     with quietly(), tempfile.TemporaryDirectory(prefix="tenku-certify-") as folder:
-        write_random_model(shape, Path(folder), request.seed)
+        if isinstance(shape, LtxShape):
+            write_random_ltx(shape, Path(folder), request.seed)
+        else:
+            write_random_model(shape, Path(folder), request.seed)
         notes: tuple[str, ...] = ("Random weights, and a vocabulary of single letters.",)
         if shape.left_out:
             notes += (f"Not as it was published: {', '.join(shape.left_out)}.",)
@@ -100,7 +112,7 @@ def _certified(
     folder: Path, model: str, request: GenerationRequest, command: str, runs: int, notes: tuple[str, ...]
 ) -> Certificate:
     parts = parts_of(folder)
-    config = find_denoiser(parts.denoisers[0]).config
+    config, is_ltx = find_denoiser(parts.denoisers[0]).config, parts.facts["_class_name"] == "LTXPipeline"
     certificate = Certificate(
         model=model,
         against="diffusers",
@@ -108,15 +120,13 @@ def _certified(
         f"{request.num_inference_steps} steps" + (f", median of {runs}" if runs else ""),
         machine=_machine(),
         command=command,
-        agreements=tuple(parts_agree(folder, request)),
+        agreements=tuple((ltx_parts_agree if is_ltx else parts_agree)(folder, request)),
         notes=notes,
     )
-    if config.picture_size:
-        unable = "No whole loop: tenku does not read the tokens of a picture yet that these weights look at."
-        return replace(certificate, notes=(*notes, unable))
-    job = _Job(folder, request, pictured=config.condition_channels > 0)
-    if job.pictured:
-        told = "Both engines go on from a picture, and are told of it in the same channels."
+    number = 2 if config.picture_places else int(config.condition_channels > 0)
+    job = _Job(folder, request, num_pictures=number, is_ltx=is_ltx)
+    if job.num_pictures:
+        told = "Both engines go on from a picture" + (" to another." if job.num_pictures > 1 else ".")
         certificate = replace(certificate, notes=(*notes, told))
     ours, theirs = _in_turns(job, max(1, runs))
     agreements = (*certificate.agreements, _loop_agrees(ours[0], theirs[0], job))
@@ -127,7 +137,7 @@ def _certified(
         certificate,
         fast_paths=(*(_fast_path(way, job, ours, runs) for way in FAST_WAYS), _shared_out(job, ours)),
         stages=tuple(_stage(name, ours, theirs) for name in _STAGES),
-        memory=None if job.pictured else _memory(folder, request),
+        memory=None if job.num_pictures else _memory(folder, request),
     )
 
 
@@ -136,27 +146,35 @@ def _memory(folder: Path, request: GenerationRequest) -> tuple[int, int]:
 
 
 def _check_layout(parts: OpenPlace, model: str) -> None:
-    if parts.facts.get("_class_name") not in ("WanPipeline", "WanImageToVideoPipeline"):
+    if parts.facts.get("_class_name") not in _PIPELINES:
         raise UserError(
-            f"{model} is no Wan model in diffusers' layout, which is all that both engines read; give the "
-            "folder of its -Diffusers repository."
+            f"{model} is no Wan or LTX-Video model in diffusers' layout, which is all that both engines "
+            "read; give the folder of its repository in that layout."
         )
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """A model in a folder, and a video to be made with it; `pictured` weights go on from a picture."""
+    """A model in a folder, and a video to be made with it, perhaps from a picture, or from one to another."""
 
     folder: Path
     request: GenerationRequest
-    pictured: bool
+    num_pictures: int
+    is_ltx: bool
 
     def ours(self, way: _FastWay) -> _Made:
         """Loaded anew, and made by tenku."""
         start = time.perf_counter()
-        pipeline = VideoPipeline(way.prepared(load_open_model(self.folder, dtype=way.dtype)))
+        pipeline = VideoPipeline(self.loaded(way))
         loading = time.perf_counter() - start
         return self.again(pipeline, way, loading)
+
+    def loaded(self, way: _FastWay) -> OpenModel:
+        """The model, prepared."""
+        model = load_open_model(self.folder, dtype=way.dtype)
+        if self.is_ltx:
+            without_decode_noise(model.vae)
+        return way.prepared(model)
 
     def again(self, pipeline: VideoPipeline, way: _FastWay, loading: float = 0.0) -> _Made:
         """Made by a pipeline that is there already."""
@@ -176,37 +194,38 @@ class _Job:
             last[:] = [known["latents"]]
             return known
 
-        frames = frames_of_peer(
-            pipeline, self.request, seconds, callback_on_step_end=keep, **self._picture_for(pipeline)
-        )
-        return _Made(frames, last[0], seconds)
+        with noise_as_ours():
+            frames = frames_of_peer(
+                pipeline, self.request, seconds, callback_on_step_end=keep, **self._more_for_peer()
+            )
+        latents = unpacked(last[0], grid_of(self.request)) if self.is_ltx else last[0]
+        return _Made(frames, latents, seconds)
 
     def _task(self, pipeline: VideoPipeline, request: GenerationRequest) -> GenerationRequest | Task:
-        if not self.pictured:
+        if not self.num_pictures:
             return request
-        footage = pipeline.footage(Video(frames=self._picture()[None], fps=request.fps))
-        return Task(request, animate(footage, request.prompt, seconds=request.seconds).timeline)
+        ends = [pipeline.footage(Video(frames=each[None], fps=request.fps)) for each in self._pictures()]
+        last = ends[1] if len(ends) > 1 else None
+        return Task(request, animate(ends[0], request.prompt, seconds=request.seconds, last=last).timeline)
 
-    def _picture(self) -> Frames:
-        """A picture (h w 3) of coarse random colours."""
+    def _pictures(self) -> list[Frames]:
+        """Pictures (h w 3) of coarse random colours."""
         height, width = self.request.height, self.request.width
-        coarse = np.random.default_rng(self.request.seed).integers(0, 256, (height // 8, width // 8, 3))
-        return coarse.repeat(8, 0).repeat(8, 1).astype(np.uint8)
+        random = np.random.default_rng(self.request.seed)
+        coarse = (random.integers(0, 256, (height // 8, width // 8, 3)) for _ in range(self.num_pictures))
+        return [each.repeat(8, 0).repeat(8, 1).astype(np.uint8) for each in coarse]
 
-    def _picture_for(self, peer: Any) -> dict[str, Any]:
-        """What diffusers is given beside the request. Its channels are ours: tenku tells of a picture as
-        it was encoded, not as it was."""
-        if not self.pictured:
+    def _more_for_peer(self) -> dict[str, Any]:
+        """What diffusers is given beside the request."""
+        if self.is_ltx:
+            return {"frame_rate": self.request.fps, "decode_timestep": 0.05, "decode_noise_scale": 0.0}
+        if not self.num_pictures:
             return {}
         from PIL import Image
 
-        model = load_open_model(self.folder, dtype=torch.float32)
-        task = self._task(VideoPipeline(model), self.request)
-        assert isinstance(task, Task)
-        channels = known_in_channels(task.timeline, model.vae, model.denoiser.config.condition_channels)
-        prepare = peer.prepare_latents
-        peer.prepare_latents = lambda *given: (prepare(*given)[0], channels)
-        return {"image": Image.fromarray(self._picture())}
+        names = ("image", "last_image")
+        pictures = self._pictures()
+        return {name: Image.fromarray(each) for name, each in zip(names, pictures, strict=False)}
 
 
 _PLAIN: Final = _FastWay("plain float32")
@@ -249,18 +268,18 @@ def _in_turns(job: _Job, runs: int) -> tuple[list[_Made], list[_Made]]:
 
 
 def _loop_agrees(ours: _Made, theirs: _Made, job: _Job) -> Agreement:
-    free = slice(1, None) if job.pictured else slice(None)  # of latent frames
+    free = slice(1 if job.num_pictures else 0, None)  # of latent frames: the first is kept as it was given
     pair = ours.latents[:, :, free], theirs.latents[:, :, free]
     bytes_apart = int(np.abs(ours.frames.astype(int) - theirs.frames).max())
     inputs = f"the same noise; frames differ by at most {bytes_apart} of 255"
-    if job.pictured:
-        inputs = "the same noise and channels"
+    if job.num_pictures:
+        inputs = "the same noise and pictures"
     return agreement("whole loop", inputs, [pair], _LOOP)
 
 
 def _fast_path(way: _FastWay, job: _Job, plain: Sequence[_Made], runs: int) -> FastPath:
     try:
-        pipeline = VideoPipeline(way.prepared(load_open_model(job.folder, dtype=way.dtype)))
+        pipeline = VideoPipeline(job.loaded(way))
         job.again(pipeline, way)  # what is compiled is compiled now
         made = [job.again(pipeline, way) for _ in range(runs)]
     except Exception as error:  # of a compiler that this machine has not, or that cannot do it
@@ -271,7 +290,7 @@ def _fast_path(way: _FastWay, job: _Job, plain: Sequence[_Made], runs: int) -> F
 
 def _shared_out(job: _Job, plain: Sequence[_Made]) -> FastPath:
     name = f"tokens shared out between {NUM_PROCESSES} processes"
-    if job.pictured:
+    if job.num_pictures:
         return FastPath(name=name, missing="not measured from a picture")
     try:
         return _beside_plain(name, *made_by_two(job.folder, job.request), plain)

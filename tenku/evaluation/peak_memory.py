@@ -34,10 +34,10 @@ def _generate(engine: Engine, folder: Path, request: GenerationRequest) -> None:
         return
     import torch
 
-    from tenku.checkpoint import load_open_model
+    from tenku.checkpoint import open_on_demand
     from tenku.pipeline import VideoPipeline
 
-    VideoPipeline(load_open_model(folder, dtype=torch.float32))(request)
+    VideoPipeline(open_on_demand(folder, dtype=torch.float32))(request)
 
 
 def _most() -> int:

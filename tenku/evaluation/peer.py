@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tenku.checkpoint.weights import read_json
 from tenku.errors import UserError
 from tenku.media import Frames
 from tenku.timeline import GenerationRequest
@@ -62,7 +63,8 @@ def load_peer(folder: Path, **parts: Any) -> Any:
 def load_peer_denoiser(folder: Path) -> Any:
     """diffusers' network in a folder of a denoiser, in float32."""
     with quietly():
-        return library().WanTransformer3DModel.from_pretrained(str(folder)).float().eval()
+        kind = read_json(folder / "config.json").get("_class_name", "WanTransformer3DModel")
+        return getattr(library(), kind).from_pretrained(str(folder)).float().eval()
 
 
 def load_peer_vae(folder: Path) -> Any:

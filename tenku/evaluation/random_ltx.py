@@ -1,14 +1,14 @@
 """LTX-Video models of published shapes with random weights, as folders that any engine reads."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 
 from tenku.evaluation.peer import library, quietly
-from tenku.evaluation.random_models import Facts, letters, unsettled
+from tenku.evaluation.random_models import Facts, letters, shortened, unsettled
 
 _T5_XXL: Final[Facts] = {"d_model": 4096, "d_kv": 64, "d_ff": 10240, "num_layers": 24, "num_heads": 64}
 _SCHEDULE: Final[Facts] = {
@@ -27,11 +27,17 @@ _CHANNELS: Final = 16  # of latents, where all is small
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LtxShape:
     """What the files of a published LTX-Video model say of its networks, in the words of diffusers and
-    transformers."""
+    transformers. `left_out` says what is not as it was published."""
 
     denoiser: Facts
     vae: Facts
     text_encoder: Facts
+    left_out: tuple[str, ...] = ()
+
+    def shallow(self, depth: int) -> "LtxShape":
+        """The same with at most so many blocks in the denoiser and in the text encoder."""
+        kept, left_out = shortened((self.denoiser, self.text_encoder), depth)
+        return replace(self, denoiser=kept[0], text_encoder=kept[1], left_out=left_out)
 
     def small(self) -> "LtxShape":
         """The same kind of model, small: two blocks with two heads of 24, and a narrow autoencoder."""
@@ -48,6 +54,7 @@ class LtxShape:
             denoiser={**self.denoiser, **heads, **channels, "num_layers": 2},
             vae={**self.vae, **narrow, **depths, "latent_channels": _CHANNELS},
             text_encoder={"d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 2, "num_heads": 4},
+            left_out=("all widths and depths are small",),
         )
 
 

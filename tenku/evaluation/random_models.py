@@ -67,23 +67,16 @@ class PublishedShape:
 
     def shallow(self, depth: int) -> "PublishedShape":
         """The same with at most so many blocks in the denoiser and in the text encoder."""
-        if depth < 1:
-            raise UserError(f"a model has no {depth} blocks; choose at least 1.")
-        names = ("denoiser", "text encoder")
-        wholes: tuple[Facts, Facts] = (self.denoiser, self.text_encoder)
-        kept = [{**whole, "num_layers": min(depth, whole["num_layers"])} for whole in wholes]
-        left_out = tuple(
-            f"{part['num_layers']} of {whole['num_layers']} blocks of the {name}"
-            for name, part, whole in zip(names, kept, wholes, strict=True)
-            if part["num_layers"] < whole["num_layers"]
-        )
+        kept, left_out = shortened((self.denoiser, self.text_encoder), depth)
         return replace(self, denoiser=kept[0], text_encoder=kept[1], left_out=left_out)
 
     def small(self) -> "PublishedShape":
         """The same kind of model, small: two blocks with two heads of 24, and a narrow autoencoder."""
         denoiser = {**self.denoiser, **_SMALL}
+        if "vace_layers" in denoiser:
+            denoiser["vace_layers"] = [0]
         if "added_kv_proj_dim" in denoiser:
-            denoiser["added_kv_proj_dim"] = 48
+            denoiser |= {"added_kv_proj_dim": 48, "image_dim": 40}
         vae = {**self.vae, "base_dim": 8, "dim_mult": [1, 2, 2, 2], "num_res_blocks": 1}
         if "decoder_base_dim" in vae:
             vae["decoder_base_dim"] = 8
@@ -94,6 +87,27 @@ class PublishedShape:
             text_encoder=_SMALL_TEXT,
             left_out=("all widths and depths are small",),
         )
+
+
+def shortened(wholes: tuple[Facts, Facts], depth: int) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    """Denoiser and text encoder with at most so many blocks, and what is then not as it was published."""
+    if depth < 1:
+        raise UserError(f"a model has no {depth} blocks; choose at least 1.")
+    kept = [_cut(whole, depth) for whole in wholes]
+    left_out = tuple(
+        f"{part['num_layers']} of {whole['num_layers']} blocks of the {name}"
+        for name, part, whole in zip(("denoiser", "text encoder"), kept, wholes, strict=True)
+        if part["num_layers"] < whole["num_layers"]
+    )
+    return kept, left_out
+
+
+def _cut(whole: Facts, depth: int) -> dict[str, Any]:
+    """The same network with at most so many blocks."""
+    cut = {**whole, "num_layers": min(depth, whole["num_layers"])}
+    if "vace_layers" in whole:
+        cut["vace_layers"] = [layer for layer in whole["vace_layers"] if layer < cut["num_layers"]]
+    return cut
 
 
 def _transformer(heads: int, layers: int, ffn: int, channels: int = 16, seen: int = 0, **more: Any) -> Facts:
@@ -121,6 +135,12 @@ PUBLISHED: Final[Mapping[str, PublishedShape]] = {
     ),
     "wan-2.2-t2v-a14b": PublishedShape(denoiser=_transformer(*_14B), boundary=0.875),
     "wan-2.2-i2v-a14b": PublishedShape(denoiser=_transformer(*_14B, seen=20), boundary=0.9),
+    "wan-2.1-vace-1.3b": PublishedShape(
+        denoiser=_transformer(12, 30, 8960, vace_layers=list(range(0, 30, 2)), vace_in_channels=96)
+    ),
+    "wan-2.1-vace-14b": PublishedShape(
+        denoiser=_transformer(*_14B, vace_layers=list(range(0, 40, 5)), vace_in_channels=96)
+    ),
     "wan-2.2-ti2v-5b": PublishedShape(
         denoiser=_transformer(24, 30, 14336, channels=48), vae=_VAE_2_2, shift=5.0, expand_timesteps=True
     ),
@@ -152,10 +172,16 @@ def write_random_model(shape: PublishedShape, folder: Path, seed: int = 0) -> No
     }
     if shape.boundary is not None:
         parts |= {"transformer_2": _transformer_of(shape), "boundary_ratio": shape.boundary}
+    if shape.denoiser.get("image_dim"):
+        parts |= {"image_encoder": _clip(shape), "image_processor": transformers.CLIPImageProcessor()}
     seen = shape.denoiser["in_channels"] > shape.denoiser["out_channels"]
     kind = diffusers.WanImageToVideoPipeline if seen else diffusers.WanPipeline
+    if "vace_layers" in shape.denoiser:
+        made = diffusers.WanVACEPipeline(**parts)
+    else:
+        made = kind(**parts, expand_timesteps=shape.expand_timesteps)
     with quietly():
-        kind(**parts, expand_timesteps=shape.expand_timesteps).save_pretrained(str(folder))
+        made.save_pretrained(str(folder))
 
 
 def write_original_layout(folder: Path, out: Path) -> None:
@@ -182,7 +208,12 @@ def original_facts(values: Facts) -> dict[str, Any]:
     kind = "t2v"
     if values["in_channels"] > out_channels:
         kind = "flf2v" if values.get("pos_embed_seq_len") else "i2v"
+    controls = {}
+    if values.get("vace_layers"):
+        kind = "vace"
+        controls = {"vace_layers": values["vace_layers"], "vace_in_dim": values["vace_in_channels"]}
     return {
+        **controls,
         "_class_name": "WanModel",
         "model_type": "ti2v" if out_channels == 48 else kind,
         "dim": values["num_attention_heads"] * values["attention_head_dim"],
@@ -198,8 +229,26 @@ def original_facts(values: Facts) -> dict[str, Any]:
     }
 
 
+def _clip(shape: PublishedShape) -> nn.Module:
+    """ViT-H as OpenCLIP has it, or one of a few heads and layers as wide as the shape says; 257 tokens."""
+    wide = shape.denoiser["image_dim"]
+    whole = wide == _PICTURE["image_dim"]
+    transformers = library("transformers")
+    config = transformers.CLIPVisionConfig(
+        hidden_size=wide,
+        intermediate_size=4 * wide,
+        num_attention_heads=16 if whole else 4,
+        num_hidden_layers=min(32, shape.depth + 2) if whole else 3,
+        image_size=224,
+        patch_size=14,
+        hidden_act="gelu",
+    )
+    return unsettled(transformers.CLIPVisionModel(config))
+
+
 def _transformer_of(shape: PublishedShape) -> nn.Module:
-    return unsettled(library().WanTransformer3DModel(**shape.denoiser))
+    kind = "WanVACETransformer3DModel" if "vace_layers" in shape.denoiser else "WanTransformer3DModel"
+    return unsettled(getattr(library(), kind)(**shape.denoiser))
 
 
 def unsettled(module: nn.Module) -> nn.Module:

@@ -3,14 +3,16 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from tenku.checkpoint import Model, OpenModel
+from tenku.checkpoint import Model, OneLevel, OpenModel
+from tenku.denoiser import NoiseExperts
+from tenku.errors import UserError
 from tenku.text import TextConditioning
 from tenku.timeline import Footage, GenerationRequest, Known, Timeline, Window
 
@@ -61,6 +63,24 @@ class Making:
                 self._texts[prompt] = ReadText(encode([prompt]), encode([self.request.negative_prompt]))
         return self._texts[prompt]
 
+    @property
+    def size(self) -> int:
+        """How many videos are made at once."""
+        return 1
+
+    def __post_init__(self) -> None:
+        if self.request.guidance_scale_2 is not None and self.boundary is None:
+            raise UserError(
+                "this model has no second expert that could have a guidance scale of its own; leave it out."
+            )
+
+    @property
+    def boundary(self) -> float | None:
+        """The noise level at which a second expert takes over; None if there is none."""
+        denoiser = self.model.denoiser
+        experts = denoiser.denoiser if isinstance(denoiser, OneLevel) else denoiser
+        return experts.boundary if isinstance(experts, NoiseExperts) else None
+
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """A block whose seconds count for a stage, and in which networks run at the machine's precision:
@@ -103,7 +123,12 @@ class Making:
         latents = self.timeline.latents[:, :, window.start : window.stop]
         floor = self.timeline.noise_floor[:, window.start : window.stop].clone()
         floor[:, max(0, window.end - window.start) :] = 1
-        return Timeline(_after(self.latents, back, latents), pad(floor, (0, 0, 0, 0, back, 0)), ())
+        canvas = Timeline(_after(self.latents, back, latents), pad(floor, (0, 0, 0, 0, back, 0)), ())
+        if window.history:  # of what was made before there are only latents
+            return canvas
+        end = self.model.vae.config.num_frames(window.stop)
+        inside = tuple((number, picture) for number, picture in self.timeline.pictures if number < end)
+        return replace(canvas, pictures=inside)
 
     def tracks_before(self, window: Window) -> Tensor | None:
         """The tracks (1 n t o) that the known latents of a window's canvas were made along."""

@@ -8,7 +8,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from tenku.checkpoint import Model, OpenModel, known_in_channels
+from tenku.checkpoint import Model, OpenModel, known_as_control, known_in_channels, shown_to
 from tenku.denoiser import Draft
 from tenku.pipeline.making import PAINTED_AGAIN, Making
 from tenku.sampling import (
@@ -44,25 +44,27 @@ def paint(making: Making, window: Window, tracks: Tensor | None) -> Tensor:
     canvas = making.canvas(window)
     if not canvas.noise_floor.any():
         return canvas.latents[:, :, back:]
-    scale = defaults.guidance_scale if request.guidance_scale is None else request.guidance_scale
-    guidance = Guidance(scale=scale, interval=defaults.guidance_interval)
     steps = request.num_inference_steps or defaults.num_inference_steps
     solve, _ = _SOLVERS[defaults.solver]
     text, size = making.text(window.prompt), canvas.latents.shape[3:]
     noise = defaults.temperature * making.noise(window, canvas.latents.shape)
+    picture = _picture_tokens(making, canvas)
+    beside, free = _beside(making, canvas), canvas
+    if beside is not None:
+        free = _told_beside(canvas)
     with making.stage("denoise"):
         places: Draft | Tensor | None = None
         if tracks is not None:
-            places = _drafted(making.model, tracks[:, :, -(window.stop - window.history) :], *size)
+            along = tracks[:, :, -(window.stop - window.history) :]
+            places = _together([_drafted(making.model, each, *size) for each in torch.split(along, 1)])
             before = making.tracks_before(window)
             if before is not None and isinstance(places, Draft) and _partly_free(canvas).any():
                 canvas = _moved_along(canvas, _drafted(making.model, before, *size), places)
             if isinstance(places, Draft):
                 places = replace(places, mean=places.mean + _untold(canvas, places))
-        beside, free = None, canvas
-        if number := denoiser.config.condition_channels:
-            beside, free = known_in_channels(canvas, making.model.vae, number), _told_beside(canvas)
-        velocity = guided(denoiser, text.positive, text.negative, guidance, places, beside)
+        guidance = _guidance(making)
+        fps = None if denoiser.config.rope_spans is None else request.fps  # those count in seconds
+        velocity = guided(denoiser, text.positive, text.negative, guidance, places, beside, picture, fps)
         latents = solve(
             Reusing(velocity, request.reuse_tolerance) if request.reuse_tolerance else velocity,
             free,
@@ -70,8 +72,56 @@ def paint(making: Making, window: Window, tracks: Tensor | None) -> Tensor:
             _sigmas(making.model, steps, canvas),
             lambda done, total: making.progress("denoise", done, total),
         )
-        latents = torch.where(canvas.noise_floor[:, None] == 0, canvas.latents, latents)
+        latents = torch.where(_kept(canvas, beside is not None), canvas.latents, latents)
     return _joined(making, window, latents)[:, :, back:]
+
+
+def _guidance(making: Making) -> Guidance:
+    """What the request says of guidance, or else the model; the second of two experts may have its own."""
+    request, defaults = making.request, making.model.sampling
+    scale, second = request.guidance_scale, request.guidance_scale_2
+    if scale is None:
+        scale = defaults.guidance_scale
+        second = defaults.guidance_scale_2 if second is None else second
+    below = None if making.boundary is None or second is None else (making.boundary, second)
+    return Guidance(scale=scale, interval=defaults.guidance_interval, below=below)
+
+
+def _beside(making: Making, canvas: Timeline) -> Tensor | None:
+    """Channels (1 m t h w) of what is known, for weights that are told so."""
+    config, vae = making.model.denoiser.config, making.model.vae
+    if not config.condition_channels + config.control_channels:
+        return None
+    with making.stage("encode"):
+        if config.control_channels:
+            return known_as_control(canvas, vae)
+        return known_in_channels(canvas, vae, config.condition_channels)
+
+
+def _picture_tokens(making: Making, canvas: Timeline) -> Tensor | None:
+    """Tokens (1 m e) of the pictures that a video begins and perhaps ends with, for weights that look at
+    them; None where nothing is known."""
+    model, config = making.model, making.model.denoiser.config
+    if not isinstance(model, OpenModel) or model.picture_encoder is None:
+        return None
+    with making.stage("encode"):
+        wanted = 2 if config.picture_places else 1
+        pictures = shown_to(canvas, model.vae, wanted)
+        if not pictures:
+            return None
+        return model.picture_encoder.encode([pictures[0], pictures[-1]][:wanted])
+
+
+def _kept(canvas: Timeline, told_beside: bool) -> Tensor:
+    """What of the known latents (b 1 t h w) stays whatever was sampled.
+
+    A picture that is told as one frame of a later group ends that group as the weights have learned it.
+    """
+    kept = canvas.noise_floor == 0
+    if told_beside and canvas.pictures:
+        kept = kept.clone()
+        kept[:, 1:] = False
+    return kept[:, None]
 
 
 def _sigmas(model: Model | OpenModel, steps: int, canvas: Timeline) -> list[float]:
@@ -109,6 +159,18 @@ def _drafted(model: Model | OpenModel, tracks: Tensor, height: int, width: int) 
     mixed[:, half : half + len(better)][:, better] = theirs[:, better]
     steady = vae.linear_latents(mixed)
     return replace(draft, mean=torch.cat([steady[:, :number], draft.mean[:, number:]], 1))
+
+
+def _together(drafts: list[Draft | Tensor]) -> Draft | Tensor:
+    """Drafts of several videos, or their tracks, as one batch."""
+    first = drafts[0]
+    if len(drafts) == 1:
+        return first
+    if isinstance(first, Tensor):
+        return torch.cat([draft for draft in drafts if isinstance(draft, Tensor)])
+    parts = [draft for draft in drafts if isinstance(draft, Draft)]
+    told, mean, std = (torch.cat([getattr(part, name) for part in parts]) for name in ("told", "mean", "std"))
+    return Draft(told, mean, std, first.usual)
 
 
 def _told_beside(canvas: Timeline) -> Timeline:

@@ -49,7 +49,9 @@ def planned(
     number = 2 * defaults.planner_candidates if arrives else number
     lead = int(continued and (known is None or bool((known.floor[:, 0] > 0).all())))
     frames = window.horizon - window.history + lead
-    noise = making.noise(window, (number, config.channels, frames, planner.config.named_rows, 1))
+    noise = making.noise(
+        window, (making.size * number, config.channels, frames, planner.config.named_rows, 1)
+    )
     assert isinstance(making.model, Model)  # open weights do not plan
     registers = making.model.text_encoder.config.num_registers
     text, expected = making.text(window.prompt), None
@@ -75,7 +77,7 @@ def planned(
             continued=continued,
             lead=lead,
         )
-        clearest = tracks.usual() if arrives else tracks.one(int(tracks.unseen().argmin()))
+        clearest = tracks.usual() if arrives else tracks.clearest(number)
         if new_shot and making.tracks is not None and expected is not None:
             clearest = carried(clearest, making.tracks[:, :, -1:], expected < _SAID, config)
     return clearest.spread(aspect)

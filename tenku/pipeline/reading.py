@@ -37,7 +37,8 @@ def encoded(model: Model | OpenModel, video: Video, prompt: str = "") -> Footage
     if isinstance(model, Model) and model.reader is not None and config is not None:
         tracks = _read_tracks(model, model.reader, config, latents)
     prompts = (PromptSpan(prompt, 0, latents.shape[2]),) if prompt else ()
-    return replace(footage(model, latents, tracks, video.fps), prompts=prompts)
+    first = from_pixels(video.frames[:1])[:, 0]
+    return replace(footage(model, latents, tracks, video.fps), prompts=prompts, picture=first)
 
 
 def opened(model: Model | OpenModel, path: str | Path, size: tuple[int, int] | None, fps: float) -> Footage:

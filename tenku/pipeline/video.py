@@ -21,6 +21,7 @@ from tenku.checkpoint import (
     load_model,
     open_on_demand,
 )
+from tenku.checkpoint.quantizing import Quantization
 from tenku.errors import UserError
 from tenku.media import Frame, Frames, Video
 from tenku.pipeline import reading
@@ -72,12 +73,15 @@ class VideoPipeline:
             model.vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @classmethod
-    def from_pretrained(cls, place: str | Path = "embedded") -> Self:
+    def from_pretrained(
+        cls, place: str | Path = "embedded", *, quantization: Quantization | None = None
+    ) -> Self:
         """The pipeline of "embedded", of a model folder, or of open weights: a folder, a file, or a name on
-        the hub; a `UserError` if there is none."""
+        the hub; a `UserError` if there is none. Open weights may be kept in eight bits."""
         if str(place) == "embedded" or not is_open(place):
             return cls(load_model(place))
-        return cls(open_on_demand(place, dtype=torch.bfloat16 if multiplies_bfloat16() else torch.float32))
+        dtype = torch.bfloat16 if multiplies_bfloat16() else torch.float32
+        return cls(open_on_demand(place, dtype=dtype, quantization=quantization))
 
     def hold(self) -> None:
         """Keep the denoiser of open weights in memory from now on: somebody is about to change its

@@ -16,7 +16,8 @@ class Footage:
     said of it, its frame rate, and the latent frames at which a new shot begins.
 
     The first latent frame stands for one frame, each other one for `frames_per_latent`; a position spans
-    `pixels_per_latent` a side. `track_config` says how tracks are packed.
+    `pixels_per_latent` a side. `track_config` says how tracks are packed. `picture` is the first frame
+    (3 h w), in [−1, 1], of a clip that was read, as it was before it became latents.
     """
 
     latents: Tensor
@@ -27,6 +28,7 @@ class Footage:
     frames_per_latent: int = 4
     pixels_per_latent: int = 8
     track_config: TrackConfig | None = None
+    picture: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.latents.ndim != 5 or len(self.latents) != 1:
@@ -83,6 +85,7 @@ class Footage:
             tracks=None if self.tracks is None else self.tracks[:, :, number:],
             prompts=(),
             cuts=(),
+            picture=None,
         )
 
     @classmethod

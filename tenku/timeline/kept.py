@@ -29,11 +29,13 @@ _MAX_BYTES: Final = 2**31
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Footage, the request that it was made by, and the fingerprint of the autoencoder that reads it."""
+    """Footage, the request that it was made by, the fingerprint of the autoencoder that reads it, and what
+    was done to the model, such as LoRAs that were mixed into it."""
 
     footage: Footage
     request: GenerationRequest
     vae: str
+    model_changes: tuple[str, ...] = ()
 
 
 def fingerprint(module: nn.Module) -> str:
@@ -63,6 +65,7 @@ def save_kept(path: str | Path, kept: Kept) -> None:
         "pixels_per_latent": footage.pixels_per_latent,
         "track_config": None if footage.track_config is None else asdict(footage.track_config),
         "vae": kept.vae,
+        "model_changes": list(kept.model_changes),
     }
     text = json.dumps(facts, ensure_ascii=False, sort_keys=True)
     metadata = {"tenku": text, "digest": _digest(text, tensors)}
@@ -111,7 +114,8 @@ def _kept(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Kept:
         pixels_per_latent=int(facts["pixels_per_latent"]),
         track_config=config,
     )
-    return Kept(footage, GenerationRequest(**facts["request"]), str(facts["vae"]))
+    changes = tuple(str(change) for change in facts.get("model_changes", ()))
+    return Kept(footage, GenerationRequest(**facts["request"]), str(facts["vae"]), changes)
 
 
 def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:

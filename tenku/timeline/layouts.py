@@ -26,7 +26,15 @@ def animated(first: Footage, num_latent_frames: int, prompt: str, last: Footage 
     if last is not None:
         canvas.put(_with_rows_of(first, last).first(1), num_latent_frames - 1, still=True)
     canvas.make_room()
-    return canvas.timeline((PromptSpan(prompt, 0, num_latent_frames),))
+    timeline = canvas.timeline((PromptSpan(prompt, 0, num_latent_frames),))
+    if first.picture is None or (last is not None and last.picture is None):
+        return timeline
+    end = first.frames_per_latent * (num_latent_frames - 1)
+    ends = (
+        (0, first.picture),
+        *(((end, last.picture),) if last is not None and last.picture is not None else ()),
+    )
+    return replace(timeline, pictures=ends)
 
 
 def extended(footage: Footage, before: int, after: int, prompt: str) -> Timeline:

@@ -25,8 +25,10 @@ MAX_SEED: Final = 2**63 - 1
 class GenerationRequest:
     """Everything that decides what is generated; the same request gives the same frames.
 
-    One frame is a picture. `None` leaves a choice to the model. With a `reuse_tolerance` steps are left out
-    in which the video is expected to change by a smaller share than that.
+    One frame is a picture. `None` leaves a choice to the model. `guidance_scale_2` is that of the second of
+    two experts, which takes over at low noise; as `guidance_scale` if only that is given. With a
+    `reuse_tolerance` steps are left out in which the video is expected to change by a smaller share than
+    that.
     """
 
     prompt: str
@@ -37,6 +39,7 @@ class GenerationRequest:
     fps: float = 16.0
     num_inference_steps: int | None = None
     guidance_scale: float | None = None
+    guidance_scale_2: float | None = None
     reuse_tolerance: float = 0.0
     seed: int = 0
 
@@ -51,11 +54,12 @@ class GenerationRequest:
             raise UserError(
                 f"{self.num_inference_steps} steps cannot be taken; choose between 1 and {MAX_STEPS}."
             )
-        if self.guidance_scale is not None and not 0 <= self.guidance_scale <= MAX_GUIDANCE_SCALE:
-            raise UserError(
-                f"a guidance scale of {self.guidance_scale:g} makes no video; "
-                f"choose between 0 and {MAX_GUIDANCE_SCALE:g} (1 is no guidance)."
-            )
+        for scale in (self.guidance_scale, self.guidance_scale_2):
+            if scale is not None and not 0 <= scale <= MAX_GUIDANCE_SCALE:
+                raise UserError(
+                    f"a guidance scale of {scale:g} makes no video; "
+                    f"choose between 0 and {MAX_GUIDANCE_SCALE:g} (1 is no guidance)."
+                )
         if not 0 <= self.reuse_tolerance <= 1:
             raise UserError(
                 f"a tolerance of {self.reuse_tolerance:g} cannot be kept to; choose from 0 (every step is "

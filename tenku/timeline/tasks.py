@@ -24,6 +24,7 @@ class Sampling(TypedDict, total=False):
     negative_prompt: str
     num_inference_steps: int | None
     guidance_scale: float | None
+    guidance_scale_2: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,8 @@ class Timeline:
     work. Known tracks are packed (b n t o), with a floor (b t o) for each row. At each of the latent frames
     `cuts` a new shot begins, into which the one before dissolves over as many frames as `dissolves` says.
     Those at `joints` are made, but so that they end in the frame of the known latent there. What is shown
-    begins with `first_frame`. What does not fit together is a ValueError.
+    begins with `first_frame`. `pictures` are frames (3 h w) in [−1, 1], by their number on the timeline, that
+    are known as they were before they became latents. What does not fit together is a ValueError.
     """
 
     latents: Tensor
@@ -41,6 +42,7 @@ class Timeline:
     joints: tuple[int, ...] = ()
     dissolves: tuple[int, ...] = ()
     first_frame: int = 0
+    pictures: tuple[tuple[int, Tensor], ...] = ()
 
     def __post_init__(self) -> None:
         b, _, t, h, w = self.latents.shape

@@ -107,6 +107,11 @@ class Tracks:
         chosen = slice(index, index + 1)
         return Tracks(self.poses[chosen], self.looks[chosen], self.present[chosen], self.settings[chosen])
 
+    def clearest(self, number: int) -> "Tracks":
+        """Of each so many of the batch the one in which objects are seen best."""
+        best = self.unseen().view(-1, number).argmin(1) + torch.arange(0, len(self.poses), number)
+        return Tracks(self.poses[best], self.looks[best], self.present[best], self.settings[best])
+
     def last(self, num_frames: int) -> "Tracks":
         """Its last frames."""
         return replace(self, poses=self.poses[:, -num_frames:], settings=self.settings[:, -num_frames:])

@@ -26,7 +26,7 @@ _CHUNK: Final = 4  # latent frames
 _NORM_EPS: Final = 1e-8
 _SHORTCUT_EPS: Final = 1e-6
 _TIME_FEATURES: Final = 256
-_NOISE_SEED: Final = (
+NOISE_SEED: Final = (
     10_000_019  # of what the decoder adds: the same for every clip, so that frames come out alike
 )
 
@@ -155,7 +155,7 @@ class LtxAutoencoderConfig:
 
 
 def _generator(offset: int) -> torch.Generator:
-    return torch.Generator().manual_seed(_NOISE_SEED + offset)
+    return torch.Generator().manual_seed(NOISE_SEED + offset)
 
 
 @dataclass(slots=True)

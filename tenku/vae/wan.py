@@ -6,8 +6,9 @@ so a clip may come in chunks. Layers work on four frames at a time, whatever the
 with length.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from typing import Final
 
@@ -114,20 +115,24 @@ class CausalConvolution(nn.Module):
         self.bias = nn.Parameter(torch.zeros(out_width))
         nn.init.kaiming_uniform_(self.weight, a=5**0.5)
 
-    def forward(self, x: Tensor, state: WanStreamState, added: Tensor | None = None) -> Tensor:
-        """(t c h w) → (t d h w), plus what is `added`."""
+    def forward(self, x: Tensor, state: WanStreamState, onto: Tensor | None = None) -> Tensor:
+        """(t c h w) → (t d h w), or that added to what it is to go `onto`."""
         past = state.kept.get(self)
         if past is None:  # of one frame, nothing need be multiplied with the black before it
             past = x.new_zeros(0 if len(x) == 1 else 2, *x.shape[1:])
         convolve = time_convolution(self.weight[:, :, 2 - len(past) :], len(x), x.shape[2] * x.shape[3])
-        out = x.new_empty(len(x), len(self.weight), *x.shape[2:])
-        kept = x.new_zeros(2, *x.shape[1:])
+        out = x.new_empty(len(x), len(self.weight), *x.shape[2:]) if onto is None else onto
+        kept = past if len(past) == 2 else x.new_zeros(2, *x.shape[1:])
+        seen: tuple[slice, Tensor] | None = None  # the band before, whose past this one looks at as well
         for rows in _bands(x):
             window = self._window(x, past, rows)
-            last = window[-2:, :, 1:-1]
-            kept[-len(last) :, :, rows] = last
+            if seen is not None:
+                _keep(kept, *seen)
+            seen = rows, window[-2:, :, 1:-1]
             made = convolve(window).add_(self.bias[:, None, None])
-            torch.add(made, 0 if added is None else added[:, :, rows], out=out[:, :, rows])
+            torch.add(made, 0 if onto is None else onto[:, :, rows], out=out[:, :, rows])
+        if seen is not None:
+            _keep(kept, *seen)
         state.kept[self] = kept
         return out
 
@@ -145,13 +150,21 @@ class CausalConvolution(nn.Module):
         return window
 
 
+def _keep(kept: Tensor, rows: slice, last: Tensor) -> None:
+    """The last frames of a band are the past of what comes next."""
+    kept[-len(last) :, :, rows] = last
+
+
 def _bands(x: Tensor) -> Iterator[slice]:
     """Rows of frames (t c h w) that are worked on together; all of them where there is no such cache."""
     height, width = x.shape[2:]
     rows = height
     if x.device.type == "cpu":
         rows = max(_BAND_BYTES // (len(x) * x.shape[1] * width * x.element_size()), _FEWEST_ROWS)
-    for start in range(0, height, rows):
+    starts = range(0, height, rows)
+    if type(x) is not Tensor:  # its memory is traced, without numbers: two bands take what all of them do
+        starts = starts[:2]
+    for start in starts:
         yield slice(start, min(start + rows, height))
 
 
@@ -172,10 +185,12 @@ class ResidualBlock(nn.Module):
         self.second = CausalConvolution(out_width, out_width)
         self.shortcut = nn.Conv2d(in_width, out_width, 1) if in_width != out_width else None
 
-    def forward(self, x: Tensor, state: WanStreamState) -> Tensor:
-        """(t c h w) → (t d h w)."""
+    def forward(self, x: Tensor, state: WanStreamState, *, spare: bool = False) -> Tensor:
+        """(t c h w) → (t d h w), in the place of x unless that has another width or is to be spared."""
         y = self.first(x, state)
-        out: Tensor = self.second(y, state, added=x if self.shortcut is None else self.shortcut(x))
+        if self.shortcut is not None:
+            x = self.shortcut(x)
+        out: Tensor = self.second(y, state, onto=x.clone() if spare and self.shortcut is None else x)
         return out
 
 
@@ -297,7 +312,7 @@ class DownStage(nn.Module):
         """(t c h w) → (t' d h' w')."""
         y = x
         for block in self.blocks:
-            y = block(y, state)
+            y = block(y, state, spare=y is x and self.averaged_width is not None)
         if self.down is not None:
             y = self.down(y, state)
         return y if self.averaged_width is None else y + self._averages(x, self.averaged_width)
@@ -327,7 +342,7 @@ class UpStage(nn.Module):
         """(t c h w) → (t' d h' w')."""
         y, starts = x, self.blocks[0].first not in state.kept
         for block in self.blocks:
-            y = block(y, state)
+            y = block(y, state, spare=y is x and self.repeated_width is not None)
         if self.up is not None:
             y = self.up(y, state)
         if self.repeated_width is None:
@@ -370,10 +385,8 @@ class WanEncoder(nn.Module):
     def forward(self, frames: Tensor, state: WanStreamState) -> Tensor:
         """Each layer takes four frames at a time, after a stream's first alone."""
         first = 0 if self.conv_in in state.kept else 1
-        x = frames
-        for layer in (self.conv_in, *self.stages, self.middle, self.conv_out):
-            x = torch.cat([layer(piece, state) for piece in _pieces(x, first)])
-        out: Tensor = self.posterior(x)
+        layers = (self.conv_in, *self.stages, self.middle, self.conv_out)
+        out: Tensor = self.posterior(torch.cat(list(_through(layers, frames, state, first))))
         return out
 
 
@@ -403,27 +416,37 @@ class WanDecoder(nn.Module):
         self.conv_out = CausalConvolution(widths[-1], 3 * config.patch_size**2)
 
     def forward(self, latents: Tensor, state: WanStreamState) -> Iterator[Tensor]:
-        """Frames a few at a time: what a layer makes goes through all that follow before it makes more."""
+        """Frames a few at a time."""
         first = 0 if self.conv_in in state.kept else 1
         layers = (self.conv_in, self.middle, *self.stages, self.conv_out)
-        yield from _through(layers, self.latents(latents), state, first)
+        return _through(layers, self.latents(latents), state, first)
 
 
-def _pieces(x: Tensor, first: int) -> Iterator[Tensor]:
-    """A stream's first frame alone, then four at a time."""
-    if first:
-        yield x[:first]
-    for start in range(first, len(x), _FRAMES_AT_ONCE):
-        yield x[start : start + _FRAMES_AT_ONCE]
+def _through(
+    layers: Iterable[nn.Module], frames: Tensor, state: WanStreamState, first: int
+) -> Iterator[Tensor]:
+    """What each layer makes goes through all that follow before it makes more; nobody keeps what is done
+    with."""
+    pieces: Iterator[Tensor] = iter([frames])
+    for layer in layers:
+        pieces = map(partial(layer, state=state), _in_fours(pieces, first))
+    return pieces
 
 
-def _through(layers: Sequence[nn.Module], x: Tensor, state: WanStreamState, first: int) -> Iterator[Tensor]:
-    if not layers:
-        yield x
-        return
-    for piece in _pieces(x, first):
-        yield from _through(layers[1:], layers[0](piece, state), state, first)
-        first = 0
+def _in_fours(pieces: Iterator[Tensor], first: int) -> Iterator[Tensor]:
+    """A stream's first frame alone, then four at a time, whatever they came in."""
+    ready: list[Tensor] = []
+    while (piece := next(pieces, None)) is not None:
+        if first:
+            yield piece[:1]
+            piece, first = piece[1:], 0
+        parts = torch.split(torch.cat([*ready, piece]) if ready else piece, _FRAMES_AT_ONCE)
+        ready = [part for part in parts if len(part)]
+        del piece, parts
+        while len(ready) > 1 or (ready and len(ready[0]) == _FRAMES_AT_ONCE):
+            yield ready.pop(0)
+    while ready:
+        yield ready.pop(0)
 
 
 class WanAutoencoder(nn.Module):

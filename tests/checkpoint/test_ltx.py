@@ -300,7 +300,7 @@ def test_parts_of_a_single_file(tmp_path: Path) -> None:
     assert (set(denoiser), set(vae)) == ({"a"}, {"b"})
     assert (denoiser.num_bytes(), vae.num_bytes()) == (8, 12)
     assert torch.equal(vae["b"], parts["b"])
-    assert torch.equal(vae.private["b"], parts["b"])
+    assert torch.equal(vae.private()["b"], parts["b"])
     save_file(parts, tmp_path / "both.safetensors")
     assert set(Weights.of(tmp_path, VAE)) == {"a", "b"}
 

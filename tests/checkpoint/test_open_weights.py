@@ -23,7 +23,7 @@ from tenku.checkpoint import (
     load_vae,
     sampling_of,
 )
-from tenku.checkpoint.places import parts_of
+from tenku.checkpoint.places import local, parts_of
 from tenku.checkpoint.weights import INDEX_ENDING, read_json
 from tenku.denoiser import Denoiser, NoiseExperts
 from tenku.errors import UserError
@@ -290,6 +290,47 @@ def test_a_name_on_the_hub_that_has_been_fetched_before(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     expected = velocity(load_denoiser(published_model(T2V)))
     assert same(velocity(load_denoiser("Wan-AI/Small")), expected)
+
+
+LTX_REPOSITORY = {
+    "model_index.json": True,
+    "README.md": False,
+    "ltx-video-2b-v0.9.safetensors": False,
+    "ltxv-13b-0.9.8-dev.safetensors": False,
+    "transformer/config.json": True,
+    "transformer/diffusion_pytorch_model-00001-of-00002.safetensors": True,
+    "vae/diffusion_pytorch_model.safetensors": True,
+    "tokenizer/spiece.model": True,
+    "tokenizer/added_tokens.json": True,
+    "scheduler/scheduler_config.json": True,
+    "media/trailer.mp4": False,
+}
+MAKERS_REPOSITORY = {
+    "config.json": True,
+    "diffusion_pytorch_model.safetensors": True,
+    "Wan2.1_VAE.pth": False,
+    "google/umt5-xxl/spiece.model": True,
+    "assets/logo.png": False,
+}
+
+
+@pytest.mark.parametrize("repository", [LTX_REPOSITORY, MAKERS_REPOSITORY])
+def test_what_is_fetched_of_a_repository(
+    repository: dict[str, bool], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In diffusers' layout nothing that lies beside the folders: there other models of a family may lie."""
+    from huggingface_hub.utils import filter_repo_objects
+
+    def snapshot_download(name: str, allow_patterns: list[str]) -> str:
+        for place in filter_repo_objects(repository, allow_patterns=allow_patterns):
+            (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / place).touch()
+        return str(tmp_path)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
+    assert local("Somebody/Something") == tmp_path
+    fetched = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert fetched == {name for name, wanted in repository.items() if wanted}
 
 
 def test_both_experts_must_be_of_one_kind(copied: Callable[[str], Path], published_model: Published) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import WanTransformer3DModel
+from diffusers import WanTransformer3DModel, WanVACETransformer3DModel
 from diffusers.loaders.single_file_utils import convert_wan_transformer_to_diffusers
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -34,9 +34,13 @@ def relative(found: Tensor, expected: Tensor) -> float:
     return float((found - expected).norm() / expected.norm())
 
 
+def kind_of(config: dict[str, Any]) -> Any:
+    return WanVACETransformer3DModel if "vace_layers" in config else WanTransformer3DModel
+
+
 def reference(folder: Path) -> Any:
     config = read_json(folder / "config.json")
-    network = WanTransformer3DModel.from_config(config).eval()
+    network = kind_of(config).from_config(config).eval()
     network.load_state_dict(load_file(folder / "diffusion_pytorch_model.safetensors"))
     return network
 
@@ -56,12 +60,12 @@ def inputs(denoiser: Denoiser) -> dict[str, Tensor | None]:
     config = denoiser.config
     text = gaussian(2, 512, config.text_size)
     text[0, 9:], text[1, 20:] = 0, 0
-    places = config.picture_places or 257
+    places, beside = config.picture_places or 257, config.condition_channels or config.control_channels
     return {
         "latents": gaussian(2, config.latent_channels, 3, 6, 4),
         "text": text,
         "picture": gaussian(2, places, config.picture_size) if config.picture_size else None,
-        "conditions": gaussian(2, config.condition_channels, 3, 6, 4) if config.condition_channels else None,
+        "conditions": gaussian(2, beside, 3, 6, 4) if beside else None,
     }
 
 
@@ -75,11 +79,14 @@ def ask(denoiser: Denoiser, sigma: Tensor, given: dict[str, Any]) -> Tensor:
 @torch.no_grad()
 def ask_reference(network: Any, timestep: Tensor, given: dict[str, Any]) -> Tensor:
     latents, picture = given["latents"], given["picture"]
-    if given["conditions"] is not None:
+    more = {}
+    if getattr(network.config, "vace_in_channels", None):
+        more["control_hidden_states"] = given["conditions"]
+    elif given["conditions"] is not None:
         latents = torch.cat([latents, given["conditions"]], 1)
     if network.config.pos_embed_seq_len is not None:  # a first and a last picture, one after the other
         picture = picture.reshape(-1, picture.shape[1] // 2, picture.shape[2])
-    velocity: Tensor = network(latents, timestep, given["text"], picture, return_dict=False)[0]
+    velocity: Tensor = network(latents, timestep, given["text"], picture, return_dict=False, **more)[0]
     return velocity
 
 
@@ -141,7 +148,7 @@ def test_every_tensor_of_a_published_model_has_its_place(name: str) -> None:
     """At true sizes, without their numbers: names and shapes in both layouts, and every one of ours."""
     values = dict(PUBLISHED[name].denoiser)
     with torch.device("meta"):
-        network = WanTransformer3DModel(**values)
+        network = kind_of(values)(**values)
     published = {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}
     config = wan.wan_config(values, name, published)
     with torch.device("meta"):
@@ -174,9 +181,11 @@ def test_a_number_of_weights_as_it_is_published() -> None:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_shapes_tell_the_configuration(tmp_path: Path, name: str, layout: wan.Layout) -> None:
     """Of a single file, at true widths, two blocks deep; the numbers are never made."""
-    values = {**PUBLISHED[name].denoiser, "num_layers": 2}
+    values = dict(PUBLISHED[name].shallow(2).denoiser)
+    if "vace_layers" in values:
+        values["vace_layers"] = [0]  # they lie at regular distances
     with torch.device("meta"):
-        network = WanTransformer3DModel(**values)
+        network = kind_of(values)(**values)
     config = wan.wan_config(values, name, network.state_dict())
     pieces = wan.wan_pieces(config, layout)
     sizes = {piece.name: piece.shape for parts in pieces.values() for piece in parts}
@@ -211,7 +220,9 @@ def test_a_width_that_is_no_number_of_heads(published_model: Published, tmp_path
 
 BAD_CONFIGS: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown field": ({"num_experts": 8}, "has the field 'num_experts', which no Wan model"),
-    "VACE": ({"vace_layers": [0, 2]}, "has the field 'vace_layers'"),
+    "VACE": ({"vace_layers": [0], "vace_in_channels": 96}, "lacks 'vace_blocks.0."),
+    "VACE of more blocks": ({"vace_layers": [0, 2], "vace_in_channels": 96}, "do not lie among 2 blocks"),
+    "VACE without channels": ({"vace_layers": [0]}, "does not describe a Wan model"),
     "another norm": ({"eps": 1e-5}, "says eps 1e-05; of Wan models tenku knows only 1e-06"),
     "no norm": ({"cross_attn_norm": False}, "says cross_attn_norm False"),
     "depth in words": ({"num_layers": "two"}, "does not describe a Wan model"),
@@ -250,12 +261,15 @@ def test_a_configuration_that_says_too_little(
         find_denoiser(folder)
 
 
-def test_vace_in_its_makers_layout(published_model: Published, tmp_path: Path) -> None:
-    write_original_layout(published_model("wan-2.1-t2v-1.3b") / "transformer", tmp_path)
-    values = {**read_json(tmp_path / "config.json"), "model_type": "vace"}
-    (tmp_path / "config.json").write_text(json.dumps(values))
-    with pytest.raises(UserError, match="is a VACE model, which tenku does not run yet"):
-        find_denoiser(tmp_path)
+@torch.no_grad()
+def test_vace_has_to_be_told_and_listens(published_model: Published) -> None:
+    denoiser = load_denoiser(published_model("wan-2.1-vace-1.3b") / "transformer")
+    assert isinstance(denoiser, Denoiser)
+    given, sigma = inputs(denoiser), torch.tensor([0.7])
+    said = [ask(denoiser, sigma, {**given, "conditions": given["conditions"] * factor}) for factor in (0, 1)]
+    assert relative(*said) > 0.01
+    with pytest.raises(ValueError, match="it has to be told"):
+        ask(denoiser, sigma, {**given, "conditions": None})
 
 
 def test_a_file_of_something_else(tmp_path: Path) -> None:

@@ -74,6 +74,23 @@ def test_shards(sharded: Path) -> None:
     assert [path.name for path in weights.files] == [f"model-{n}-of-2.safetensors" for n in (1, 2)]
 
 
+@pytest.mark.parametrize("dtype", [None, torch.bfloat16, torch.float32])
+def test_tensors_in_memory_of_their_own_perhaps_converted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype | None
+) -> None:
+    """Read in pieces that do not divide them."""
+    monkeypatch.setattr("tenku.checkpoint.weights._READ_AT_ONCE", 44)
+    tensors = {"a": torch.randn(7, 5), "b": torch.randn(3).bfloat16(), "c": torch.tensor(2.5)}
+    save_file(tensors, tmp_path / "m.safetensors")
+    weights = Weights.of(tmp_path)
+    private = weights.private(dtype)
+    assert set(private) == set(tensors)
+    for name, tensor in tensors.items():
+        assert private[name].dtype == (dtype or tensor.dtype)
+        assert torch.equal(private[name], tensor.to(dtype or tensor.dtype))
+        assert private[name].data_ptr() != private[name].data_ptr()
+
+
 @pytest.mark.parametrize("wrapping", ["model.diffusion_model.", "diffusion_model."])
 def test_names_that_a_tool_has_wrapped(tmp_path: Path, wrapping: str) -> None:
     save_file({wrapping + name: tensor for name, tensor in TENSORS.items()}, tmp_path / "m.safetensors")

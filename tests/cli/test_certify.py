@@ -36,7 +36,7 @@ def test_a_certificate_is_printed_and_written(tmp_path: Path) -> None:
         ((*RANDOM, "--against", "sora"), "--against"),
         ((*RANDOM, "-o", "nowhere/x.md"), "there is no directory 'nowhere'"),
         (("certify", ".", "--small"), "add --random"),
-        (("certify", "."), "is no Wan model in diffusers' layout"),
+        (("certify", "."), "is no Wan or LTX-Video model in diffusers' layout"),
     ],
 )
 def test_a_mistake_is_one_sentence(tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:

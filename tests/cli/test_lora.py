@@ -10,8 +10,11 @@ from safetensors.torch import save_file
 
 from tenku.cli.app import run
 from tenku.cli.arguments import LoraArgument, parse_loras
+from tenku.cli.options import ModelOptions, Quantization
+from tenku.cli.writing import changes_of, origin_of
 from tenku.errors import UserError
 from tenku.media import read_video
+from tenku.timeline import GenerationRequest, load_kept
 
 MODEL = "wan-2.1-t2v-1.3b"
 
@@ -62,6 +65,19 @@ def test_what_is_none_is_refused(here: Path, given: str, sentence: str) -> None:
         parse_loras([given], "some/model")
 
 
+def test_what_was_done_to_a_model_is_told_by_names_alone(here: Path) -> None:
+    (here / "deep").mkdir()
+    (here / "deep" / "fast.safetensors").touch()
+    by = ModelOptions(model="some/model", lora=["low=deep/fast.safetensors:0.8"], quantize=Quantization.int8)
+    changes = ("LoRA fast.safetensors, weight 0.8, low noise", "weights in int8")
+    assert changes_of(by) == changes
+    origin = origin_of(by, GenerationRequest(prompt="a ball"))
+    stated = origin.manifest("ball.mp4", "video/mp4")["assertions"]
+    assert any(each["data"].get("model_changes") == list(changes) for each in stated)
+    unchanged = origin_of(ModelOptions(model="some/model"), GenerationRequest(prompt="a ball"))
+    assert "model_changes" not in str(unchanged.manifest("ball.mp4", "video/mp4"))
+
+
 def test_the_embedded_model_takes_none(here: Path) -> None:
     with pytest.raises(UserError, match="which the embedded model is not"):
         run(["generate", "a ball", "-o", "out.mp4", "--lora", "a.safetensors"])
@@ -92,8 +108,10 @@ def test_it_changes_the_video(
 
     run([*command, "-o", "kept.mp4", "--keep", "kept.tenku"])
     longer = ["extend", "kept.tenku", "--after", "0.25", "--steps", "2", "--unmarked", "--model", model]
-    run([*longer, "-o", "longer.mp4", "--lora", "style.safetensors"])
+    run([*longer, "-o", "longer.mp4", "--lora", "style.safetensors:0.5", "--keep", "longer.tenku"])
     assert read_video(here / "longer.mp4").num_frames > len(plain)
+    assert load_kept("kept.tenku").model_changes == ()
+    assert load_kept("longer.tenku").model_changes == ("LoRA style.safetensors, weight 0.5",)
 
     with pytest.raises(UserError, match="choose between -10 and 10"):
         run([*command, "-o", "out.mp4", "--lora", "style.safetensors:1e9"])

@@ -61,7 +61,7 @@ def test_a_folder_is_a_model(published_model: Published, tmp_path: Path) -> None
         ("empty", "there is no model in 'empty'"),
         ("Nobody/Nothing", "'Nobody/Nothing' could not be fetched from the hub"),
         ("cut", "is no whole safetensors file"),
-        ("odd", "has the field 'vace_layers', which no Wan model that tenku knows has"),
+        ("odd", "has the field 'num_experts', which no Wan model that tenku knows has"),
     ],
 )
 def test_a_mistake_is_one_sentence(
@@ -73,7 +73,7 @@ def test_a_mistake_is_one_sentence(
     weights = tmp_path / "cut" / "transformer" / "diffusion_pytorch_model.safetensors"
     os.truncate(weights, weights.stat().st_size - 8)
     config = tmp_path / "odd" / "transformer" / "config.json"
-    config.write_text(json.dumps({**json.loads(config.read_text()), "vace_layers": [0]}))
+    config.write_text(json.dumps({**json.loads(config.read_text()), "num_experts": 8}))
     ended = run(tmp_path, *SHORT, "--model", model, "-o", "ball.mp4")
     assert ended.returncode == 2
     assert sentence in ended.stderr

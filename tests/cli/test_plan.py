@@ -28,6 +28,18 @@ def test_a_larger_video_takes_more_and_the_peak_is_that_of_the_worst_stage(
         assert found["peak_bytes"] == max(stage["peak_bytes"] for stage in stages)  # type: ignore[attr-defined]
 
 
+def test_weights_in_eight_bits_take_less(
+    published_model: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, asked = published_model("wan-2.1-t2v-1.3b"), ("--size", "64x64", "--seconds", "0.5")
+    usual, small = (planned(capsys, folder, *asked, *more) for more in ((), ("--quantize", "int8")))
+    weights = [
+        next(stage["weights_bytes"] for stage in found["stages"] if stage["stage"] == "denoise")  # type: ignore[attr-defined]
+        for found in (usual, small)
+    ]
+    assert 0 < weights[1] < weights[0]
+
+
 def test_the_table_is_for_people(
     published_model: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -28,6 +28,8 @@ OPEN = DenoiserConfig(
     text_mlp=True,
     final_table=True,
     picture_size=10,
+    control_channels=6,
+    control_layers=(1,),
 )
 
 
@@ -52,10 +54,10 @@ def main() -> None:
     alone = NoiseExperts(network(0), network(1), 0.5)
     torch.manual_seed(2)
     latents, text, picture = torch.randn(2, 4, 3, 6, 10), torch.randn(2, 7, 12), torch.randn(2, 5, 10)
-    text[:, 4:] = 0
+    text[:, 4:], told = 0, torch.randn(2, 6, 3, 6, 10)
     levels = {"alike": torch.tensor([0.7]), "by clip": torch.tensor([0.3, 0.2]), "by frame": torch.rand(2, 3)}
     for name, level in levels.items():
-        wanted = alone(latents, level, alone.read(text, None, picture))
+        wanted = alone(latents, level, alone.read(text, None, picture), conditions=told)
         for way in ("ulysses", "ring", "weights", "ulysses and weights"):
             if way == "ulysses" and OPEN.num_heads % mesh.size():
                 continue
@@ -67,7 +69,7 @@ def main() -> None:
                 assert sum(p.to_local().numel() for p in shared.parameters()) < 0.6 * sum(
                     p.numel() for p in alone.parameters()
                 )
-            found = shared(latents, level, shared.read(text, None, picture))
+            found = shared(latents, level, shared.read(text, None, picture), conditions=told)
             check(found, wanted, f"{way}, levels {name}")
     refused = {
         "neighbours": lambda: share_tokens(Denoiser(DenoiserConfig(hidden_size=48)), mesh),

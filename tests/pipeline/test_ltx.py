@@ -68,7 +68,7 @@ def frames_as_ours(peer: Any, request: GenerationRequest) -> np.ndarray[Any, Any
     grid = 1 + (request.num_frames - 1) // 8, request.height // 32, request.width // 32
     latents = torch.randn(1, 16, *grid, generator=generator).flatten(2).transpose(1, 2)
     with torch.random.fork_rng():
-        torch.manual_seed(ltx._NOISE_SEED)
+        torch.manual_seed(ltx.NOISE_SEED)
         return frames_of_peer(
             peer, request, latents=latents, decode_timestep=0.05, decode_noise_scale=0.0
         ).astype(int)
@@ -89,6 +89,17 @@ def test_the_whole_loop_is_diffusers(
     assert np.abs(made.video.frames - frames).max() <= 1  # half a step of rounding
     assert made.video.frames.std() > 5
     assert made.seconds_by_stage.keys() == {"text", "denoise", "decode"}
+
+
+def test_time_is_counted_in_seconds_at_the_rate_that_was_asked_for(
+    pipeline_of: PipelineOf, peer_of: Callable[[str], Any]
+) -> None:
+    usual = ask(17)
+    slow = replace(usual, fps=12.0)
+    made, again = (pipeline_of(V0_9)(request).footage.latents for request in (slow, usual))
+    expected = unpacked(generate_with_peer(peer_of(V0_9), slow, frame_rate=12.0), slow)
+    assert relative(made, expected) < CLOSE
+    assert relative(again, expected) > 100 * CLOSE
 
 
 def test_without_guidance(pipeline_of: PipelineOf, peer_of: Callable[[str], Any]) -> None:

@@ -12,14 +12,16 @@ import torch
 from diffusers import WanImageToVideoPipeline
 from torch import Tensor
 
-from tenku.checkpoint import known_in_channels, load_open_model
+from tenku.checkpoint import load_open_model
+from tenku.errors import UserError
 from tenku.evaluation.peer import frames_of_peer, generate_with_peer, load_peer, quietly
-from tenku.media import read_picture, write_picture
+from tenku.media import Video, read_picture, write_picture
 from tenku.pipeline import GenerationRequest, VideoPipeline
 from tenku.timeline import Footage, Task, animate, blend, edit, extend, fill, loop, remix
 
 T2V, TI2V, I2V = "wan-2.1-t2v-1.3b", "wan-2.2-ti2v-5b", "wan-2.2-i2v-a14b"
-KINDS = (T2V, TI2V, I2V)
+VACE = "wan-2.1-vace-1.3b"
+KINDS = (T2V, TI2V, I2V, VACE)
 CLOSE = 1e-5
 Published = Callable[[str], Path]
 
@@ -101,24 +103,88 @@ def test_a_first_picture_as_diffusers_goes_on_from_it(
     assert relative(made, expected) < CLOSE
 
 
-def test_a_first_picture_in_channels_as_diffusers_goes_on_from_it(
-    pipeline_of: Callable[[str], VideoPipeline],
-    peer_of: Callable[[str], Any],
-    picture: Path,
-    monkeypatch: pytest.MonkeyPatch,
+def random_picture(seed: int) -> np.ndarray[Any, Any]:
+    coarse = np.random.default_rng(seed).integers(0, 256, (4, 8, 3))
+    return coarse.repeat(8, 0).repeat(8, 1).astype(np.uint8)
+
+
+@pytest.mark.parametrize("name", [I2V, "wan-2.1-i2v-14b", "wan-2.1-flf2v-14b"])
+def test_pictures_in_channels_and_tokens_as_diffusers_goes_on_from_them(
+    pipeline_of: Callable[[str], VideoPipeline], peer_of: Callable[[str], Any], name: str
 ) -> None:
-    """Weights that are told in channels: the same ones, since ours see the picture as it was encoded."""
+    """Weights that are told in channels, and by CLIP, of a first picture, and perhaps of a last one."""
     from PIL import Image
 
-    pipeline, peer, request = pipeline_of(I2V), peer_of(I2V), ask()
-    task = animate(pipeline.footage_of(picture, (32, 64)), request.prompt, seconds=9 / 16)
+    pipeline, request = pipeline_of(name), ask()
+    pictures = [random_picture(seed) for seed in range(2 if "flf2v" in name else 1)]
+    ends = [pipeline.footage(Video(frames=each[None], fps=16.0)) for each in pictures]
+    last = ends[1] if len(ends) > 1 else None
+    task = animate(ends[0], request.prompt, seconds=9 / 16, last=last)
     made = pipeline(Task(request, task.timeline)).footage.latents
-    channels = known_in_channels(task.timeline, pipeline.model.vae, 20)
-    prepare = peer.prepare_latents
-    monkeypatch.setattr(peer, "prepare_latents", lambda *given: (prepare(*given)[0], channels))
-    expected = generate_with_peer(peer, request, image=Image.fromarray(read_picture(picture)))
+    names = ("image", "last_image")
+    given = {key: Image.fromarray(each) for key, each in zip(names, pictures, strict=False)}
+    expected = generate_with_peer(peer_of(name), request, **given)
     assert relative(made[:, :, 1:], expected[:, :, 1:]) < CLOSE
     assert torch.equal(made[:, :, :1], task.timeline.latents[:, :, :1])
+
+
+@pytest.mark.parametrize("known", ["nothing", "a picture", "two pictures"])
+def test_vace_as_diffusers_is_shown_what_is_known(
+    pipeline_of: Callable[[str], VideoPipeline], peer_of: Callable[[str], Any], known: str
+) -> None:
+    """diffusers is given a grey video with the pictures in it, and a mask that is white everywhere else."""
+    pipeline, request = pipeline_of(VACE), ask()
+    number = ("nothing", "a picture", "two pictures").index(known)
+    pictures = [random_picture(seed) for seed in range(number)]
+    video, mask = torch.full((1, 9, 3, 32, 64), 0.5), torch.ones(1, 9, 3, 32, 64)
+    for place, each in zip((0, 8), pictures, strict=False):
+        video[0, place], mask[0, place] = torch.from_numpy(each).movedim(-1, 0) / 255, 0
+    task: GenerationRequest | Task = request
+    if pictures:
+        ends = [pipeline.footage(Video(frames=each[None], fps=16.0)) for each in pictures]
+        last = ends[1] if len(ends) > 1 else None
+        task = Task(request, animate(ends[0], request.prompt, seconds=9 / 16, last=last).timeline)
+    made = pipeline(task).footage.latents
+    expected = generate_with_peer(peer_of(VACE), request, video=video, mask=mask)
+    free = slice(1 if pictures else 0, None)  # the first is kept as the picture was encoded
+    assert relative(made[:, :, free], expected[:, :, free]) < CLOSE
+
+
+def test_where_pictures_are_not_known_as_such_they_are_seen_in_the_latents(
+    pipeline_of: Callable[[str], VideoPipeline],
+) -> None:
+    """A clip that goes on is told by what its latents decode to, to CLIP as well; another is another."""
+    pipeline = pipeline_of("wan-2.1-i2v-14b")
+    clip = pipeline.footage(Video(frames=random_picture(0)[None].repeat(5, 0), fps=16.0))
+    other = replace(clip, latents=clip.latents.flip(-1))
+    ends = [
+        pipeline(extend(each, "a ball", after=0.5, **SAMPLING)).footage.latents[:, :, 2:]
+        for each in (clip, other)
+    ]
+    assert ends[0].isfinite().all()
+    assert relative(*ends) > 1e-4
+
+
+@pytest.mark.parametrize("second", [1.5, None])
+def test_the_second_expert_has_a_guidance_scale_of_its_own(
+    pipeline_of: Callable[[str], VideoPipeline], peer_of: Callable[[str], Any], second: float | None
+) -> None:
+    name = "wan-2.2-t2v-a14b"
+    request = ask(guidance_scale_2=second)
+    made = pipeline_of(name)(request).footage.latents
+    expected = generate_with_peer(peer_of(name), request, guidance_scale_2=second)
+    assert relative(made, expected) < CLOSE
+    assert sampling_of_experts(pipeline_of(name)) == (4.0, 3.0)
+
+
+def test_one_denoiser_has_one_guidance_scale(pipeline_of: Callable[[str], VideoPipeline]) -> None:
+    with pytest.raises(UserError, match="no second expert"):
+        pipeline_of(T2V)(ask(guidance_scale_2=3.0))
+
+
+def sampling_of_experts(pipeline: VideoPipeline) -> tuple[float, float | None]:
+    """What Wan's makers take for high and for low noise."""
+    return pipeline.model.sampling.guidance_scale, pipeline.model.sampling.guidance_scale_2
 
 
 @pytest.fixture(scope="module")

@@ -66,7 +66,7 @@ def peer_frames(pair: Pair, latents: Tensor) -> Tensor:
     if pair.ours.config.time_conditioned:
         told = torch.full((len(latents),), pair.ours.config.decode_timestep)
     with torch.random.fork_rng():
-        torch.manual_seed(ltx._NOISE_SEED)
+        torch.manual_seed(ltx.NOISE_SEED)
         frames: Tensor = pair.peer.decode(latents * std + mean, told).sample
     return frames.clamp(-1, 1)
 
@@ -168,7 +168,7 @@ def test_noise_in_latents_is_that_of_the_formula_whatever_the_chunks() -> None:
     plain = pair(small_facts("0.9.1"))
     noisy = build_ltx_vae(plain.peer.state_dict(), replace(plain.ours.config, decode_noise_scale=0.3))
     latents = plain.ours.encode(video(17))
-    generator = torch.Generator().manual_seed(ltx._NOISE_SEED + 1)
+    generator = torch.Generator().manual_seed(ltx.NOISE_SEED + 1)
     frames = [torch.randn(latents.shape[1], *latents.shape[3:], generator=generator) for _ in range(3)]
     mixed = 0.7 * plain.ours.denormalise(latents) + 0.3 * torch.stack(frames, 1)
     expected = plain.ours.decode(plain.ours.normalise(mixed))
