@@ -99,15 +99,11 @@ def known_in_channels(canvas: Timeline, vae: Autoencoder, num_channels: int) -> 
 
 def _pictures_in_channels(canvas: Timeline, vae: Autoencoder, num_channels: int) -> Tensor:
     """The same where pixels are known, and nothing else is."""
-    latents, config = canvas.latents, vae.config
-    b, c, t, h, w = latents.shape
-    group, side = config.temporal_compression, config.spatial_compression
-    video = latents.new_zeros(b, 3, 1 + group * (t - 1), h * side, w * side)
-    known = latents.new_zeros(group * t)  # the first latent frame stands for one frame, which fills its group
-    for number, picture in canvas.pictures:
-        video[:, :, number] = picture
-        known[number + group - 1] = 1
-    known[: group - 1] = known[group - 1]
+    b, c, t, h, w = canvas.latents.shape
+    group = vae.config.temporal_compression
+    video, known = _shown_in_grey(canvas, vae)
+    # The first latent frame stands for one frame, which fills its group.
+    known = torch.cat([known[:1].expand(group - 1), known])
     masks = known.view(t, group).T[None, :, :, None, None].expand(b, -1, -1, h, w)
     assert masks.shape[1] == num_channels - c
     return torch.cat([masks, vae.encode(video)], 1)
@@ -124,10 +120,8 @@ def known_as_control(canvas: Timeline, vae: Autoencoder) -> Tensor:
     b, _, t, h, w = latents.shape
     group, side = config.temporal_compression, config.spatial_compression
     if canvas.pictures:
-        video = latents.new_zeros(b, 3, 1 + group * (t - 1), h * side, w * side)
-        free = latents.new_ones(b, 1, video.shape[2], h, w)
-        for number, picture in canvas.pictures:
-            video[:, :, number], free[:, :, number] = picture, 0
+        video, known = _shown_in_grey(canvas, vae)
+        free = (1 - known)[:, None, None].expand(b, 1, -1, h, w)
     else:
         known = (canvas.noise_floor == 0).expand(-1, -1, h, w)
         each = torch.cat([known[:, :1], known[:, 1:].repeat_interleave(group, 1)], 1)
@@ -136,6 +130,19 @@ def known_as_control(canvas: Timeline, vae: Autoencoder) -> Tensor:
         video = vae.decode(latents) * pixels if bool(each.any()) else pixels.float().expand(-1, 3, -1, -1, -1)
     masks = functional.interpolate(free, size=(t, h, w), mode="nearest-exact").expand(-1, side**2, -1, -1, -1)
     return torch.cat([vae.encode(video), vae.encode(torch.zeros_like(video)), masks], 1)
+
+
+def _shown_in_grey(canvas: Timeline, vae: Autoencoder) -> tuple[Tensor, Tensor]:
+    """A video (b 3 f h w) that is grey but for the pictures of a canvas, and in which frames (f) they are: 1
+    where there is one, 0 elsewhere."""
+    latents, config = canvas.latents, vae.config
+    b, _, t, h, w = latents.shape
+    num_frames, side = config.num_frames(t), config.spatial_compression
+    video = latents.new_zeros(b, 3, num_frames, h * side, w * side)
+    known = latents.new_zeros(num_frames)
+    for number, picture in canvas.pictures:
+        video[:, :, number], known[number] = picture, 1
+    return video, known
 
 
 def shown_to(canvas: Timeline, vae: Autoencoder, number: int) -> list[Tensor]:

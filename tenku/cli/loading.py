@@ -26,21 +26,17 @@ def load_pipeline(options: ModelOptions) -> "tuple[VideoPipeline, float]":
 
 
 def _check(options: ModelOptions) -> None:
-    if options.quantize is not None and options.model == EMBEDDED:
-        raise UserError(
-            "--quantize is for open weights, which the embedded model is not; name some with --model, or "
-            "leave it out."
-        )
+    for name, given in (("--quantize", options.quantize), ("--parallel", options.parallel)):
+        if given is not None and options.model == EMBEDDED:
+            raise UserError(
+                f"{name} is for open weights, which the embedded model is not; name some with --model, or "
+                "leave it out."
+            )
     if options.shard and options.parallel is None:
         raise UserError("--shard is about the processes of --parallel; add that, or leave it out.")
     if options.shard and options.quantize is not None:
         raise UserError("weights of eight bits cannot be shared out; leave out --quantize or --shard.")
     if options.parallel is not None:
-        if options.model == EMBEDDED:
-            raise UserError(
-                "--parallel is for open weights, which the embedded model is not; name some with --model, or "
-                "leave it out."
-            )
         check_started()
 
 

@@ -53,7 +53,7 @@ def _planned(
     from tenku.checkpoint.memory import Machine, resident_bytes
     from tenku.checkpoint.predicting import Work, plan_memory
     from tenku.checkpoint.staging import find_networks
-    from tenku.pipeline.making import multiplies_bfloat16
+    from tenku.denoiser import multiplies_bfloat16
 
     if not is_open(model):
         raise UserError(

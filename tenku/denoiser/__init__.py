@@ -1,5 +1,6 @@
 """The spacetime-patch transformer."""
 
+from tenku.denoiser.attending import multiplies_bfloat16
 from tenku.denoiser.drafting import Draft, Drafter
 from tenku.denoiser.experts import NoiseExperts, ReadByExperts
 from tenku.denoiser.layers import patchify, unpatchify
@@ -38,6 +39,7 @@ __all__ = [
     "TrackReader",
     "TrackReaderConfig",
     "UnpackedTracks",
+    "multiplies_bfloat16",
     "patchify",
     "positions_in_boxes",
     "unpack",

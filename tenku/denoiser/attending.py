@@ -51,12 +51,14 @@ def _pays(query: Tensor, key: Tensor) -> bool:
         and min(query.shape[2], key.shape[2]) >= _MANY
         and torch.get_num_threads() <= _FEW_THREADS
         and not torch.is_grad_enabled()
-        and _multiplies_bfloat16()
+        and multiplies_bfloat16()
     )
 
 
 @cache
-def _multiplies_bfloat16() -> bool:
+def multiplies_bfloat16() -> bool:
+    """Whether this processor has bfloat16 products of its own (AVX512-BF16 or AMX); without them they are
+    slower than float32."""
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 

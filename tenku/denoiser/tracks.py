@@ -22,7 +22,7 @@ SETTING_SIZE: Final = CAMERA_SIZE + SURROUNDINGS_SIZE
 NUM_FLOORS: Final = 3  # the first of the surroundings say which floor it is, one-hot
 # What is typical of a camera's elevation, distance and target height, and how far they lie from that.
 TYPICAL_CAMERA: Final = {2: (0.436, 0.07), 3: (4.75, 0.35), 4: (0.525, 0.08)}
-_SCALE: Final = 6  # of the floor's pattern, among the surroundings
+FLOOR_SCALE: Final = 6  # of the floor's pattern, among the surroundings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,8 +125,8 @@ def unpack(packed: Tensor, config: TrackConfig) -> UnpackedTracks:
 def positions_in_boxes(packed: Tensor, config: TrackConfig, height: int, width: int) -> Tensor:
     """Which latent positions (b 1 t h w) lie in a box of packed tracks (b c t o), or just beside one."""
     step = 2 / min(height, width)
-    x = (torch.arange(width) + 0.5 - width / 2) * step
-    y = ((torch.arange(height) + 0.5 - height / 2) * step)[:, None]
+    x = (torch.arange(width, device=packed.device) + 0.5 - width / 2) * step
+    y = ((torch.arange(height, device=packed.device) + 0.5 - height / 2) * step)[:, None]
     boxes = unpack(packed, config).boxes[..., [0, -1], :, None, None]  # b t o e 5 1 1: first and last frame
     centre_x, centre_y, wide, high, _ = boxes.unbind(4)
     near = ((x - centre_x).abs() < wide / 2 + step) & ((y - centre_y).abs() < high / 2 + step)

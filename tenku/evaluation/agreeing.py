@@ -1,6 +1,6 @@
 """The parts of a published model, one after the other, in tenku and in diffusers on the same inputs."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,13 +15,14 @@ from tenku.evaluation.peer import library, load_peer, load_peer_denoiser, load_p
 from tenku.sampling import euler, euler_sigmas, unipc, unipc_sigmas
 from tenku.text import TextConditioning
 from tenku.timeline import GenerationRequest, text_to_video
+from tenku.vae import Autoencoder
 
 EXACT: Final = 1e-5  # allowed of a part
 PICTURE_TOKENS: Final = 257  # of CLIP ViT-H
 LEVELS: Final = (0.95, 0.5, 0.1)
 PROMPTS: Final = ("a red ball falls next to a blue cube", "一个红球落下", "", "a very long story " * 200)
 _FRAMES: Final = (1, 5, 17)
-ODD: Final = (4, 6)  # latent positions (h w) of the clips that an autoencoder is given
+_ODD: Final = (4, 6)  # latent positions (h w) of the clips that an autoencoder is given
 _STEPS: Final = 10
 
 
@@ -117,16 +118,31 @@ def _asked_peer(network: Any, given: dict[str, Any], level: float, a_token: bool
 
 def _vae_agrees(folder: Path) -> list[Agreement]:
     ours, theirs = load_vae(folder, dtype=torch.float32), load_peer_vae(folder)
+
+    def decode(latents: Tensor) -> Tensor:
+        frames: Tensor = theirs.decode(latents).sample
+        return frames
+
+    return vaes_agree(ours, theirs, _FRAMES, decode)
+
+
+def vaes_agree(
+    ours: Autoencoder, theirs: Any, num_frames: Sequence[int], decode: Callable[[Tensor], Tensor]
+) -> list[Agreement]:
+    """Both ways through an autoencoder, on clips of so many frames each.
+
+    `decode` is how theirs makes a video (b 3 t h w) of latents (b c t h w) as it knows them.
+    """
     config, generator = ours.config, torch.Generator().manual_seed(0)
-    sides = [side * config.spatial_compression for side in ODD]
-    clips = [torch.randn(1, 3, frames, *sides, generator=generator).clamp(-1, 1) for frames in _FRAMES]
+    sides = [side * config.spatial_compression for side in _ODD]
+    clips = [torch.randn(1, 3, frames, *sides, generator=generator).clamp(-1, 1) for frames in num_frames]
     latents = [
-        torch.randn(1, config.latent_channels, config.num_latent_frames(frames), *ODD, generator=generator)
-        for frames in _FRAMES
+        torch.randn(1, config.latent_channels, config.num_latent_frames(frames), *_ODD, generator=generator)
+        for frames in num_frames
     ]
     encoded = ((ours.encode(clip), ours.normalise(theirs.encode(clip).latent_dist.mode())) for clip in clips)
-    decoded = ((ours.decode(z), theirs.decode(ours.denormalise(z)).sample.clamp(-1, 1)) for z in latents)
-    inputs = f"{', '.join(map(str, _FRAMES))} frames {sides[1]}x{sides[0]}"
+    decoded = ((ours.decode(z), decode(ours.denormalise(z)).clamp(-1, 1)) for z in latents)
+    inputs = f"{', '.join(map(str, num_frames))} frames {sides[1]}x{sides[0]}"
     return [agreement("VAE encode", inputs, encoded), agreement("VAE decode", inputs, decoded)]
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from tenku.checkpoint import load_denoiser, load_text_encoder, load_vae
 from tenku.checkpoint.places import parts_of
 from tenku.denoiser import Denoiser
-from tenku.evaluation.agreeing import LEVELS, ODD, PROMPTS, agreement, solvers_agree
+from tenku.evaluation.agreeing import LEVELS, PROMPTS, agreement, solvers_agree, vaes_agree
 from tenku.evaluation.certificate import Agreement
 from tenku.evaluation.peer import library, load_peer, quietly
 from tenku.timeline import GenerationRequest
@@ -98,24 +98,14 @@ def _vae_agrees(folder: Path) -> list[Agreement]:
     ours = without_decode_noise(load_vae(folder, dtype=torch.float32))
     with quietly():
         theirs = library().AutoencoderKLLTXVideo.from_pretrained(str(folder), subfolder="vae").float().eval()
-    config, generator = ours.config, torch.Generator().manual_seed(0)
-    sides = [side * config.spatial_compression for side in ODD]
-    clips = [torch.randn(1, 3, frames, *sides, generator=generator).clamp(-1, 1) for frames in _FRAMES]
-    latents = [
-        torch.randn(1, config.latent_channels, config.num_latent_frames(frames), *ODD, generator=generator)
-        for frames in _FRAMES
-    ]
     told: Any = torch.tensor([_TOLD]) if theirs.config.timestep_conditioning else None
-    encoded = ((ours.encode(clip), ours.normalise(theirs.encode(clip).latent_dist.mode())) for clip in clips)
 
-    def decoded_by_peer(latents: Tensor) -> Tensor:
+    def decode(latents: Tensor) -> Tensor:
         with noise_as_ours():
-            frames: Tensor = theirs.decode(ours.denormalise(latents), told).sample
-        return frames.clamp(-1, 1)
+            frames: Tensor = theirs.decode(latents, told).sample
+        return frames
 
-    decoded = ((ours.decode(z), decoded_by_peer(z)) for z in latents)
-    inputs = f"{', '.join(map(str, _FRAMES))} frames {sides[1]}x{sides[0]}"
-    return [agreement("VAE encode", inputs, encoded), agreement("VAE decode", inputs, decoded)]
+    return vaes_agree(ours, theirs, _FRAMES, decode)
 
 
 def _text_agrees(folder: Path) -> Agreement:

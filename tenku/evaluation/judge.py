@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tenku.checkpoint import EMBEDDED
+from tenku.denoiser import multiplies_bfloat16
 from tenku.errors import UserError
 from tenku.worlds.vocabulary import COLOURS, SHAPES
 
@@ -109,11 +110,6 @@ class Judge(nn.Module):
             pictures = chunk.permute(0, 3, 1, 2).float() / 127.5 - 1
             with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=multiplies_bfloat16()):
                 yield self(pictures)
-
-
-def multiplies_bfloat16() -> bool:
-    """Whether this processor has bfloat16 products of its own; without them they are slower than float32."""
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def view_of(frames: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from tenku.checkpoint import keep_freed_memory, load_model
-from tenku.evaluation.judge import multiplies_bfloat16
+from tenku.denoiser import multiplies_bfloat16
 from tenku.evaluation.likelihood import OFFSETS, PAINTER_LEVELS, PLANNER_LEVELS, Losses, losses
 from tenku.evaluation.report import Report, Row
 from tenku.worlds.twins import Twins, simulate_twins

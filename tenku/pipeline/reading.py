@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from tenku.checkpoint import Model, OpenModel
-from tenku.denoiser import TrackConfig, TrackReader
+from tenku.denoiser import TrackConfig, TrackReader, multiplies_bfloat16
 from tenku.errors import UserError
 from tenku.media import Video, nearest_size, read_conformed, read_picture
-from tenku.pipeline.making import footage, multiplies_bfloat16
+from tenku.pipeline.making import footage
 from tenku.sampling import fit_tracks
 from tenku.timeline import Footage, Kept, PromptSpan, fingerprint, gliding, tracks_of
 from tenku.timeline.request import MAX_SECONDS, MIN_SIDE

@@ -22,10 +22,11 @@ from tenku.checkpoint import (
     open_on_demand,
 )
 from tenku.checkpoint.quantizing import Quantization
+from tenku.denoiser import multiplies_bfloat16
 from tenku.errors import UserError
 from tenku.media import Frame, Frames, Video
 from tenku.pipeline import reading
-from tenku.pipeline.making import MadeWindow, Making, OnProgress, multiplies_bfloat16
+from tenku.pipeline.making import MadeWindow, Making, OnProgress
 from tenku.pipeline.painting import paint
 from tenku.pipeline.planning import plan, planned
 from tenku.timeline import (
@@ -109,7 +110,8 @@ class VideoPipeline:
         """Normalised latents (1 c t h w) of a request or task, as a call makes them; nothing is decoded."""
         request, timeline = self._laid_out(asked, tracks)
         making, parts = self._making(request, timeline), []
-        for window in self._windows(timeline):
+        self._placed(request)
+        for window in self.windows(timeline):
             along = plan(making, window)
             parts.append(making.add(window, paint(making, window, along), along).latents)
         return torch.cat(parts, 2)
@@ -173,7 +175,7 @@ class VideoPipeline:
             return seen
 
         before = iter(made)
-        for window in self._windows(timeline) if slide is None else slide:
+        for window in self.windows(timeline) if slide is None else slide:
             new = next(before, None)
             if new is None:
                 tracks = plan(making, window)
@@ -214,7 +216,7 @@ class VideoPipeline:
         if config is None or planner is None:
             return None
         parts: list[Tracks] = []
-        for window in self._windows(making.timeline):
+        for window in self.windows(making.timeline):
             found = planned(making, window, planner, config, making.known_tracks(window))
             making.tracks = found.packed(config, continued=window.history > 0)
             new = (window.stop - window.start) * config.frames_per_latent
@@ -247,6 +249,11 @@ class VideoPipeline:
         packed = tracks.packed(config)
         floor = torch.zeros(1, packed.shape[2], packed.shape[3])
         return replace(timeline, tracks=packed, track_floor=floor)
+
+    def windows(self, timeline: Timeline) -> Iterator[Window]:
+        """The parts of a timeline in which the model makes it, one after the other."""
+        defaults = self.model.sampling
+        return windows(timeline, defaults.window_size, defaults.window_overlap)
 
     def footage(self, video: Video, prompt: str = "") -> Footage:
         """A video of somebody else's as latents, with the tracks that are seen in it."""
@@ -293,10 +300,6 @@ class VideoPipeline:
     @property
     def _staging(self) -> Staging | None:
         return self.model.staging if isinstance(self.model, OpenModel) else None
-
-    def _windows(self, timeline: Timeline) -> Iterator[Window]:
-        defaults = self.model.sampling
-        return windows(timeline, defaults.window_size, defaults.window_overlap)
 
     def _making(
         self,

@@ -12,7 +12,7 @@ from tenku.serving.board import Board
 from tenku.serving.database import Database
 from tenku.serving.faults import ApiError, not_found
 from tenku.serving.incoming import Incoming
-from tenku.serving.keys import OPEN, Key, digest
+from tenku.serving.keys import OPEN, Key, bearer_token, digest
 from tenku.serving.live import LiveSessions
 from tenku.serving.metrics import Metrics
 from tenku.serving.records import Record
@@ -56,8 +56,7 @@ def context_of(connection: HTTPConnection) -> Context:
 
 def caller(connection: HTTPConnection) -> Key:
     """Who is asking: by their key, or anybody while there are none; a fault for everybody else."""
-    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
-    return key_of(connection, token.strip() if scheme.lower() == "bearer" else "")
+    return key_of(connection, bearer_token(connection.headers.get("authorization", "")))
 
 
 def key_of(connection: HTTPConnection, token: str) -> Key:

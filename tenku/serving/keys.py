@@ -77,6 +77,12 @@ def remove_key(database: Database, name: str) -> None:
         bumped(connection, "keys")
 
 
+def bearer_token(authorization: str) -> str:
+    """The token in an Authorization header; nothing if there is none."""
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
 def digest(token: str) -> str:
     """What is kept of a token: it has 256 random bits, so a plain hash tells nothing of it."""
     return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tenku.serving.board import Board
 from tenku.serving.identifiers import is_id
-from tenku.serving.keys import OPEN, Key, digest
+from tenku.serving.keys import OPEN, Key, bearer_token, digest
 from tenku.serving.records import Record
 from tenku.serving.settings import Settings
 from tenku.serving.wire import video_object
@@ -63,8 +63,8 @@ class Retrieving:
             return OPEN
         for name, value in scope["headers"]:
             if name == b"authorization":
-                scheme, _, token = value.decode("latin-1").partition(" ")
-                return self._board.key(digest(token.strip())) if scheme.lower() == "bearer" else None
+                token = bearer_token(value.decode("latin-1"))
+                return self._board.key(digest(token)) if token else None
         return None
 
     def _body(self, record: Record) -> bytes:

@@ -150,7 +150,7 @@ def test_the_world_and_the_denoiser_mean_the_same_numbers() -> None:
     for name in ("BOX_SIZE", "POSE_SIZE", "CAMERA_SIZE", "SETTING_SIZE"):
         assert getattr(denoiser_tracks, name) == getattr(world_tracks, name)
     assert len(world_tracks.SURROUNDINGS) == denoiser_tracks.SURROUNDINGS_SIZE
-    assert world_tracks.SURROUNDINGS[denoiser_tracks._SCALE] == "scale"
+    assert world_tracks.SURROUNDINGS[denoiser_tracks.FLOOR_SCALE] == "scale"
     assert world_tracks.SURROUNDINGS[: denoiser_tracks.NUM_FLOORS] == FLOORS
     default, config = TrackConfig(look_sizes=LOOK_SIZES, frames_per_latent=4), track_config(4)
     assert replace(config, tan_half_view=default.tan_half_view) == default

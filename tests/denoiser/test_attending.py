@@ -24,7 +24,7 @@ def error(found: Tensor, expected: Tensor) -> float:
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the processor cannot multiply bfloat16 quickly, or has many threads."""
     monkeypatch.setattr(attending, "_FEW_THREADS", 1_000)
-    monkeypatch.setattr(attending, "_multiplies_bfloat16", lambda: True)
+    monkeypatch.setattr(attending, "multiplies_bfloat16", lambda: True)
 
 
 @pytest.mark.usefixtures("fast")

@@ -18,13 +18,13 @@ import psycopg
 import pytest
 from sqlalchemy import delete, update
 
-from tenku.serving import library, queue
+from tenku.serving import library, queue, submitting
 from tenku.serving.database import Database
 from tenku.serving.keys import OPEN
-from tenku.serving.queue import NewVideo
 from tenku.serving.records import Record
 from tenku.serving.settings import Settings
 from tenku.serving.storage import Storage
+from tenku.serving.submitting import NewVideo
 from tenku.serving.tables import counters, metadata
 
 _PLACES = [*Path("/usr/lib/postgresql").glob("*/bin"), Path("/usr/local/bin"), Path("/usr/bin")]
@@ -166,7 +166,7 @@ class Place:
             "seed": 1,
         }
         facts |= {"width": 64, "height": 64, "fps": 16.0, "num_frames": 8, **changes}
-        return queue.submit(self.database, self.settings, OPEN, NewVideo(**facts)).id
+        return submitting.submit(self.database, self.settings, OPEN, NewVideo(**facts)).id
 
     def work(self, number: int) -> None:
         first = queue.lease(self.database, self.settings, "worker")

@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
-from tenku.serving import library, queue
+from tenku.serving import library, queue, submitting
 from tenku.serving.database import Database, now
 from tenku.serving.keys import Key
 from tenku.serving.leases import LeaseObserver
 from tenku.serving.metrics import Metrics
-from tenku.serving.queue import News, NewVideo, Repeat
+from tenku.serving.queue import News
 from tenku.serving.records import COMPLETED
 from tenku.serving.settings import Settings
+from tenku.serving.submitting import NewVideo, Repeat
 from tenku.serving.tables import deliveries, endpoints
 from tenku.serving.webhooks import Deliverer
 
@@ -37,7 +38,7 @@ def jump(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
 def put(database: Database, repeat: Repeat | None = None) -> str:
     facts = {"kind": "generation", "task": {}, "model": "sora-2", "width": 64, "height": 64, "fps": 16.0}
-    return queue.submit(database, SETTINGS, ALICE, NewVideo(**facts, num_frames=8, seed=1), repeat).id  # type: ignore[arg-type]
+    return submitting.submit(database, SETTINGS, ALICE, NewVideo(**facts, num_frames=8, seed=1), repeat).id  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("seconds", [DAY, -DAY, -400 * DAY])

@@ -13,11 +13,11 @@ import pytest
 from sqlalchemy import select
 
 from tenku.errors import UserError
-from tenku.serving import queue
+from tenku.serving import queue, submitting
 from tenku.serving.database import Database
 from tenku.serving.keys import OPEN, add_key, digest, list_keys, remove_key
-from tenku.serving.queue import NewVideo
 from tenku.serving.settings import Settings
+from tenku.serving.submitting import NewVideo
 from tenku.serving.tables import keys
 
 ORDER = {"prompt": "a red ball falls", "size": "64x64"}
@@ -141,7 +141,7 @@ def test_names_are_unique_and_plain(tmp_path: Path) -> None:
 def test_a_first_key_can_adopt_what_was_made_before(database: Database) -> None:
     facts = {"kind": "generation", "task": {}, "model": "m", "width": 64, "height": 64, "fps": 16.0}
     new = NewVideo(**facts, num_frames=8, seed=0)
-    video = queue.submit(database, Settings(home=Path("/nonexistent")), OPEN, new)
+    video = submitting.submit(database, Settings(home=Path("/nonexistent")), OPEN, new)
     add_key(database, "alice", adopt=True)
     held = queue.lease(database, Settings(home=Path("/nonexistent")), "worker")
     assert held is not None

@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
-from tenku.serving import library, queue
+from tenku.serving import library, queue, submitting
 from tenku.serving.database import Database, now
 from tenku.serving.faults import ApiError
 from tenku.serving.keys import Key
 from tenku.serving.leases import LeaseObserver
-from tenku.serving.queue import News, NewVideo, Repeat
+from tenku.serving.queue import News
 from tenku.serving.records import COMPLETED, FAILED, QUEUED
 from tenku.serving.settings import Settings
+from tenku.serving.submitting import NewVideo, Repeat
 from tenku.serving.tables import deliveries, endpoints
 
 ALICE, BOB = (Key(name, name, 0, 0.0) for name in ("alice", "bob"))
@@ -35,7 +36,7 @@ def new(**changes: Any) -> NewVideo:
 
 
 def put(database: Database, owner: Key = ALICE, **changes: Any) -> str:
-    return queue.submit(database, SETTINGS, owner, new(**changes)).id
+    return submitting.submit(database, SETTINGS, owner, new(**changes)).id
 
 
 def leased(database: Database, worker: str = "worker", settings: Settings = SETTINGS) -> queue.Lease:
@@ -199,11 +200,11 @@ def test_cancelling_is_seen_by_who_keeps_the_lease(database: Database) -> None:
 
 def test_the_same_request_gives_the_same_video(database: Database) -> None:
     repeat = Repeat.of("key", "/v1/videos", b"body")
-    first = queue.submit(database, SETTINGS, ALICE, new(), repeat)
-    assert queue.submit(database, SETTINGS, ALICE, new(), repeat).id == first.id
-    assert queue.submit(database, SETTINGS, BOB, new(), repeat).id != first.id
+    first = submitting.submit(database, SETTINGS, ALICE, new(), repeat)
+    assert submitting.submit(database, SETTINGS, ALICE, new(), repeat).id == first.id
+    assert submitting.submit(database, SETTINGS, BOB, new(), repeat).id != first.id
     with pytest.raises(ApiError, match="another request"):
-        queue.submit(database, SETTINGS, ALICE, new(), Repeat.of("key", "/v1/videos", b"other"))
+        submitting.submit(database, SETTINGS, ALICE, new(), Repeat.of("key", "/v1/videos", b"other"))
 
 
 def test_a_full_queue_takes_no_more(database: Database) -> None:
@@ -220,11 +221,11 @@ def test_a_full_queue_takes_no_more(database: Database) -> None:
 
 def test_a_quota_is_a_bound(database: Database) -> None:
     settings = Settings(home=Path("/nonexistent"), max_bytes_per_key=100)
-    queue.add_finished(database, settings, ALICE, new(), {"video": "x"}, 100)
+    submitting.add_finished(database, settings, ALICE, new(), {"video": "x"}, 100)
     with pytest.raises(ApiError) as caught:
-        queue.submit(database, settings, ALICE, new())
+        submitting.submit(database, settings, ALICE, new())
     assert caught.value.code == "insufficient_quota"
-    queue.submit(database, settings, BOB, new())
+    submitting.submit(database, settings, BOB, new())
 
 
 def test_an_end_is_told_once(database: Database) -> None:
@@ -251,7 +252,7 @@ def test_changes_are_numbered_in_the_order_in_which_they_are_seen(database: Data
 
     def submit() -> None:
         for _ in range(10):
-            seen.append(queue.submit(database, SETTINGS, ALICE, new()).change)
+            seen.append(submitting.submit(database, SETTINGS, ALICE, new()).change)
 
     threads = [threading.Thread(target=submit) for _ in range(4)]
     for thread in threads:

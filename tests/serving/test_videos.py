@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from tenku.media import encode_picture, read_video
-from tenku.serving import queue
+from tenku.serving import submitting
 from tenku.serving.database import Database
 from tenku.serving.keys import OPEN
-from tenku.serving.queue import NewVideo
 from tenku.serving.settings import Settings
+from tenku.serving.submitting import NewVideo
 from tenku.timeline import load_kept
 
 
@@ -237,7 +237,7 @@ def test_a_video_is_extended_six_times_at_most(idle_server: Any) -> None:
             num_frames=32,
             seed=1,
         )
-        record = queue.add_finished(database, settings, OPEN, new, {"video": "x"}, 1)
+        record = submitting.add_finished(database, settings, OPEN, new, {"video": "x"}, 1)
         order = {"prompt": "a ball", "seconds": 1, "video": {"id": record.id}}
         with idle_server.client() as client:
             answer = client.post("/v1/videos/extensions", json=order)

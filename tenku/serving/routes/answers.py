@@ -8,13 +8,13 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.requests import Request
 
-from tenku.serving import queue
+from tenku.serving import submitting
 from tenku.serving.bodies import Body, read_body
 from tenku.serving.context import Context, in_thread
 from tenku.serving.faults import ApiError
 from tenku.serving.keys import Key
-from tenku.serving.queue import NewVideo, Repeat
 from tenku.serving.records import COMPLETED, VIDEO, Record
+from tenku.serving.submitting import NewVideo, Repeat
 from tenku.serving.wire import video_object
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -49,7 +49,7 @@ async def submitted(
 ) -> JSONResponse:
     """Put a job into the queue and answer with it."""
     repeat = repeat_of(request, body)
-    record = await in_thread(queue.submit, context.database, context.settings, owner, new, repeat)
+    record = await in_thread(submitting.submit, context.database, context.settings, owner, new, repeat)
     if record.id != new.id:  # it was asked for before, with the same key
         await in_thread(context.storage.remove, f"videos/{new.id}")
     context.board.put(record)

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from starlette.requests import Request
 
-from tenku.serving import queue
+from tenku.serving import submitting
 from tenku.serving.bodies import Body
 from tenku.serving.context import Context, caller, context_of, in_thread
 from tenku.serving.faults import ApiError, bad_value
@@ -29,7 +29,6 @@ from tenku.serving.orders import (
     StoryboardOrder,
     UploadOrder,
 )
-from tenku.serving.queue import NewVideo
 from tenku.serving.records import Record
 from tenku.serving.routes.answers import (
     ERRORS,
@@ -42,6 +41,7 @@ from tenku.serving.routes.answers import (
 from tenku.serving.routes.schemas import VideoObject
 from tenku.serving.routes.videos import sampling_of, seed_of, size_text
 from tenku.serving.sizes import NATIVE_FPS, native_size
+from tenku.serving.submitting import NewVideo
 
 router = APIRouter(prefix="/v1/videos", tags=["videos from videos"], responses=ERRORS)
 
@@ -314,7 +314,7 @@ async def _uploaded(context: Context, owner: Key, body: Body, name: str, title: 
         seed=0,
     )
     record = await in_thread(
-        queue.add_finished, context.database, context.settings, owner, new, taken.files, taken.size
+        submitting.add_finished, context.database, context.settings, owner, new, taken.files, taken.size
     )
     context.board.put(record)
     return record

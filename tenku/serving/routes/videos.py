@@ -15,7 +15,6 @@ from tenku.serving.identifiers import new_id
 from tenku.serving.keys import Key
 from tenku.serving.moderation import check_text
 from tenku.serving.orders import CreateOrder, ImageReference, SamplingOrder, TitleOrder
-from tenku.serving.queue import NewVideo
 from tenku.serving.records import LATENTS, SPRITESHEET, THUMBNAIL, VIDEO
 from tenku.serving.routes.answers import (
     ERRORS,
@@ -27,6 +26,7 @@ from tenku.serving.routes.answers import (
 )
 from tenku.serving.routes.schemas import VideoDeleted, VideoList, VideoObject
 from tenku.serving.sizes import native_size
+from tenku.serving.submitting import NewVideo
 from tenku.serving.wire import deleted_object, list_object, video_object
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"], responses=ERRORS)
