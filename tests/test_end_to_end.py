@@ -19,6 +19,7 @@ from tenku.pipeline import GenerationRequest, VideoPipeline
 from tenku.recipes import EmbeddedRecipe, embedded, follow, tiny
 from tenku.recipes import run as run_recipe
 from tenku.recipes.embedded import TRACKS, LowNoiseRecipe, clips, pictures, sketches
+from tenku.recipes.gpu import for_gpu
 from tenku.training.draft import DraftTaskConfig
 from tenku.training.metrics import OutOfTimeError
 from tenku.training.planner import PlannerTaskConfig
@@ -256,6 +257,29 @@ def test_a_model_of_another_shape_is_no_start(
     with pytest.raises(UserError, match=f"the {network} of the model to start from has another shape"):
         follow(recipe, tmp_path / "run", workers=1, start=load_model(output))
     assert not (tmp_path / "run").exists()
+
+
+def test_a_decoder_may_get_more_blocks_but_not_fewer(output: Path, tmp_path: Path) -> None:
+    """New ones are zero at the start: the deeper decoder begins as the one before."""
+    start, recipe = load_model(output), smallest()
+    deeper = replace(recipe, vae=replace(recipe.vae, frame_depth=3, decoder_depth=2))
+    model = follow(deeper, tmp_path / "run", workers=1, start=start, stages=())
+    assert model.vae.config == deeper.vae
+    latents = torch.randn(1, 6, 2, 4, 4, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert torch.equal(model.vae.decode(latents), start.vae.decode(latents))
+    with pytest.raises(UserError, match="the autoencoder of the model to start from has another shape"):
+        follow(recipe, tmp_path / "back", workers=1, start=load_model(tmp_path / "run"))
+
+
+def test_the_recipe_for_a_gpu_is_the_same_but_for_its_steps() -> None:
+    recipe = embedded()
+    larger = for_gpu(recipe)
+    tasks = ("vae", "text", "planner", "reader", "draft", "denoiser", "sharpening")
+    changed = {f"{name}_task": getattr(recipe, f"{name}_task") for name in tasks}
+    assert replace(larger, **changed) == recipe  # type: ignore[arg-type]
+    assert larger.draft_task.positions_per_step == 8 * recipe.draft_task.positions_per_step
+    assert larger.vae_task.batch_size == 16 * recipe.vae_task.batch_size
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,9 @@ def train(
     recipe: Annotated[
         str,
         typer.Argument(
-            help="'embedded', the model in this package, 'tiny', 'judge', which evaluates, or "
-            "'phyworld-uniform', '-collision', '-parabola', each also with '-latents' behind it."
+            help="'embedded', the model in this package, 'tiny', 'judge', which evaluates, 'scaling', how "
+            "loss falls with compute, also '-tiny', or 'phyworld-uniform', '-collision', '-parabola', each "
+            "also with '-latents' behind it."
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Directory for checkpoints and samples.")],
@@ -30,11 +31,18 @@ def train(
         list[str] | None,
         typer.Option(help="Follow this stage only; may be repeated. What the others make is left as it is."),
     ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Where to train: 'cuda', if there is a GPU, or 'cpu'.")
+    ] = None,
     videos: Annotated[
         int | None, typer.Option(help="PhyWorld: how many videos to learn from, 30,000 unless said.")
     ] = None,
     seed: Annotated[
         int | None, typer.Option(help="PhyWorld: another seed gives other videos and another start.")
+    ] = None,
+    flops: Annotated[
+        float | None,
+        typer.Option(help="Scaling: the largest budget that is fitted; the last run costs four times that."),
     ] = None,
 ) -> None:
     """Train a model from scratch, or go on from another."""
@@ -46,6 +54,8 @@ def train(
         raise UserError(f"--videos {videos} are none to learn from; choose at least 1.")
     if seed is not None and seed < 0:
         raise UserError(f"--seed {seed} is negative; choose 0 or more.")
+    if flops is not None and not (math.isfinite(flops) and flops >= 5e12):
+        raise UserError(f"--flops {flops:g} are too few to be fitted; choose at least 5e12.")
     check_output_directory(output)
     from tenku import recipes
 
@@ -57,6 +67,8 @@ def train(
         steps=steps,
         start=start,
         stages=stage or (),
+        device=device,
         videos=videos,
         seed=seed,
+        flops=flops,
     )

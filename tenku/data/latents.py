@@ -49,7 +49,7 @@ def encode_clips(
         frames = read_chunk(clips, bucket, index).frames
         encoded = encode_frames(vae, frames).to(torch.float16)
         with replacing(path) as unfinished, unfinished.open("wb") as file:
-            np.save(file, encoded.numpy())
+            np.save(file, encoded.cpu().numpy())
     yield len(jobs), len(jobs)
 
 
@@ -80,7 +80,7 @@ class LatentBucket:
         chosen = [among[i] for i in torch.randint(len(among), (batch,), generator=generator).tolist()]
         size = self.bucket.clips_per_chunk
         latents = np.stack([self.chunks[i // size][i % size] for i in chosen])
-        return torch.from_numpy(latents).float(), *self.sketches.take(chosen, [False] * batch)
+        return torch.as_tensor(latents).float(), *self.sketches.take(chosen, [False] * batch)
 
 
 def load_latents(

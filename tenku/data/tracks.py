@@ -9,7 +9,6 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from tenku.data.clips import Bucket, read_descriptions, read_tracks
 from tenku.denoiser import TrackConfig
@@ -59,11 +58,17 @@ class Sketches:
     poses: npt.NDArray[np.float16]
     settings: npt.NDArray[np.float32]
     descriptions: tuple[SceneDescription, ...]
-    of_one_shot: list[int] = field(init=False)  # which have no cut, found once: every step asks
+    # Found once, for every step asks: which have no cut, looks (n o looks) and presence (n o).
+    of_one_shot: list[int] = field(init=False)
+    looks: npt.NDArray[np.float32] = field(init=False)
+    present: npt.NDArray[np.float32] = field(init=False)
 
     def __post_init__(self) -> None:
         uncut = [i for i, description in enumerate(self.descriptions) if description.next_shot is None]
         object.__setattr__(self, "of_one_shot", uncut)
+        looks, present = _looks(self.descriptions, self.poses.shape[2])
+        object.__setattr__(self, "looks", looks)
+        object.__setattr__(self, "present", present)
 
     def __len__(self) -> int:
         return len(self.descriptions)
@@ -82,10 +87,9 @@ class Sketches:
             self.descriptions[i].mirrored() if flip else self.descriptions[i]
             for i, flip in zip(chosen, mirrored, strict=True)
         ]
-        poses = torch.from_numpy(self.poses[list(chosen)]).float()
-        settings = torch.from_numpy(self.settings[list(chosen)])
-        looks, present = _looks(descriptions, poses.shape[2])
-        tracks = Tracks(poses, looks, present, settings)
+        rows = list(chosen)
+        parts = (self.poses[rows], self.looks[rows], self.present[rows], self.settings[rows])
+        tracks = Tracks(*(torch.as_tensor(part).float() for part in parts))
         return tracks.mirrored(torch.tensor(list(mirrored), dtype=torch.bool)), descriptions
 
 
@@ -115,15 +119,17 @@ def in_canonical_order(tracks: Tracks, descriptions: Sequence[SceneDescription],
     return Tracks(poses, tracks.looks[rows, orders], tracks.present[rows, orders], tracks.settings)
 
 
-def _looks(descriptions: Sequence[SceneDescription], num_objects: int) -> tuple[Tensor, Tensor]:
-    """Looks (b o looks) and presence (b o) of the objects of all shots, in their order."""
-    looks = torch.zeros(len(descriptions), num_objects, sum(LOOK_SIZES))
-    present = torch.zeros(len(descriptions), num_objects)
+def _looks(
+    descriptions: Sequence[SceneDescription], num_objects: int
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Looks (n o looks) and presence (n o) of the objects of all shots, in their order."""
+    looks = np.zeros((len(descriptions), num_objects, sum(LOOK_SIZES)), np.float32)
+    present = np.zeros((len(descriptions), num_objects), np.float32)
     offsets = np.cumsum((0, *LOOK_SIZES[:-1]))
     for row, description in enumerate(descriptions):
         for place, thing in enumerate(_all_objects(description)):
             present[row, place] = 1
-            looks[row, place, list(offsets + look_classes(thing))] = 1
+            looks[row, place, offsets + look_classes(thing)] = 1
     return looks, present
 
 

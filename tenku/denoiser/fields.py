@@ -9,16 +9,15 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tenku.denoiser.tracks import SURROUNDINGS_SIZE, TrackConfig, UnpackedTracks, unpack
+from tenku.denoiser.tracks import FLOOR_SCALE, SURROUNDINGS_SIZE, TrackConfig, UnpackedTracks, unpack
 from tenku.denoiser.view import Encounters, View, lines_of_sight
 
-_SCALE: Final = 6  # of the floor's pattern, among the surroundings
 _WAVES: Final = (math.pi / 2, math.pi)
 _BESIDE: Final = 2.0  # lines of sight beside a box that may still meet what is in it
 # How far from an object, in its radii, its shadow, its mirror image and its darkening of the floor reach.
 _SHADED, _MIRRORED, _DARKENED = 2.5, 1.5, 2.5
-_ROWS: Final = 8_192  # asked about at a time: they stay in the cache
-_ROUNDED: Final = 1_024
+# Asked about at a time, and what the last number of them is rounded up to. On a CPU they stay in the cache.
+_ROWS: Final = {"cpu": (8_192, 1_024), "cuda": (1_048_576, 1)}
 _SHARE_MET: Final = 0.15  # of all lines of sight and objects, how many come near each other
 
 
@@ -95,9 +94,10 @@ class TrackEncoder(nn.Module):
         at = near.nonzero(as_tuple=True)
         if not len(at[0]):
             return behind
-        blocks = zip(*(torch.split(places, _ROWS) for places in at), strict=True)
+        rows, _ = _ROWS[near.device.type]
+        blocks = zip(*(torch.split(places, rows) for places in at), strict=True)
         answers = zip(*(self._ask(objects.features(block)) for block in blocks), strict=True)
-        looks, lights, covers = (torch.cat(parts)[: len(at[0])] for parts in answers)
+        looks, lights, covers = (torch.cat(parts) for parts in answers)
         present = objects.present.expand(near.shape)[at]
         cover = torch.zeros(near.shape, device=behind.device).index_put(at, present * covers)
         in_view = cover * (1 - cover[..., None, :] * objects.before()).prod(-1)
@@ -110,12 +110,14 @@ class TrackEncoder(nn.Module):
 
         A few rows too many: oneDNN keeps what it has prepared for every number of rows that it meets.
         """
-        features = functional.pad(features, (0, 0, 0, -len(features) % _ROUNDED))
+        num_rows, (_, rounded) = len(features), _ROWS[features.device.type]
+        features = functional.pad(features, (0, 0, 0, -num_rows % rounded))
         x = functional.silu(self.object_in(features))
         for layer in self.object_mids:
             x = x + functional.silu(layer(functional.rms_norm(x, x.shape[-1:], None, 1e-6)))
         x = functional.rms_norm(x, x.shape[-1:], None, 1e-6)
-        return self.look(x), self.light(x), torch.sigmoid(self.cover(x)[:, 0].float())
+        cover = torch.sigmoid(self.cover(x)[:, 0].float())
+        return self.look(x)[:num_rows], self.light(x)[:num_rows], cover[:num_rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +223,7 @@ def _background_features(tracks: UnpackedTracks, view: View, fine: View) -> Tens
 
     The floor's own coordinates, in units of its pattern, come from four points of each cell, `fine`.
     """
-    scale = tracks.surroundings[:, :, None, None, None, _SCALE, None]
+    scale = tracks.surroundings[:, :, None, None, None, FLOOR_SCALE, None]
     phase = math.pi * scale * fine.in_the_world()  # b t 2h 2w f 2
     waves = torch.cat([phase.sin(), phase.cos(), phase.sin().prod(-1, keepdim=True)], -1)
     waves = rearrange(

@@ -264,17 +264,18 @@ class Denoiser(nn.Module):
         for layer in (self.time_out, *last, *([] if self.refiner else [self.patch_out])):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
-        self._rotary: dict[tuple[tuple[int, int, int], float | None], tuple[Tensor, Tensor]] = {}
+        self._rotary: dict[tuple[tuple[int, int, int], float | None, torch.device], Rotary] = {}
 
     def rotary(
         self, grid: tuple[int, int, int], like: Tensor, fps: float | None = None
     ) -> tuple[Tensor, Tensor]:
         """The rotary table of a grid on the device of `like`, made once a grid and frame rate."""
-        if (grid, fps) not in self._rotary:
+        key = (grid, fps, like.device)
+        if key not in self._rotary:
             with torch.inference_mode(False):  # one made while generating serves training too
-                self._rotary[grid, fps] = _rotary_of(self.config, grid, fps)
-        cos, sin = self._rotary[grid, fps]
-        return cos.to(like.device), sin.to(like.device)
+                cos, sin = _rotary_of(self.config, grid, fps)
+                self._rotary[key] = cos.to(like.device), sin.to(like.device)
+        return self._rotary[key]
 
     def forward(
         self,

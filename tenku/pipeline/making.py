@@ -88,14 +88,14 @@ class Making:
         started = time.perf_counter()
         if isinstance(self.model, OpenModel) and self.model.staging is not None:
             self.model.staging.enter(name)
-        with torch.autocast("cpu", self.dtype, enabled=self.dtype != torch.float32):
+        device = torch.get_default_device().type
+        with torch.autocast(device, self.dtype, enabled=self.dtype != torch.float32):
             yield
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
 
     def noise(self, window: Window, shape: tuple[int, ...]) -> Tensor:
-        """Noise of a window: the request's seed, counted on from its start."""
-        generator = torch.Generator().manual_seed((self.request.seed + window.start) % 2**63)
-        return torch.randn(shape, generator=generator)
+        """Noise of a window."""
+        return noise_of(self.request, window, shape)
 
     def known_tracks(self, window: Window) -> Known | None:
         """What is known of the tracks in view of a window: what was made, and what the timeline knows."""
@@ -138,17 +138,21 @@ class Making:
         return _after(self.tracks, window.start - window.history, tracks)
 
     def add(self, window: Window, latents: Tensor, tracks: Tensor | None) -> Footage:
-        """Take what a window has made, and give back what of it is to be seen.
+        """Take what a window has made, and give back what of it is to be seen."""
+        seen = self.take(window, latents, tracks)
+        back = window.start - window.history
+        new = None if tracks is None else tracks[:, :, back : back + seen.shape[2]]
+        return footage(self.model, seen, new, self.request.fps)
 
-        The shot before fades out in it; what fades out later is put by.
+    def take(self, window: Window, latents: Tensor, tracks: Tensor | None) -> Tensor:
+        """Take what a window has made, and give back the latents that are to be seen.
+
+        The shot before fades out in them; what fades out later is put by.
         """
         before = [] if self.latents is None else [self.latents]
         self.latents = torch.cat([*before, latents], 2)[:, :, -PAINTED_AGAIN:]
         self.tracks = tracks
-        seen = self._mixed(latents, window)
-        back = window.start - window.history
-        new = None if tracks is None else tracks[:, :, back : back + seen.shape[2]]
-        return footage(self.model, seen, new, self.request.fps)
+        return self._mixed(latents, window)
 
     def _mixed(self, new: Tensor, window: Window) -> Tensor:
         own, rest = new.tensor_split([max(0, window.end - window.start)], 2)
@@ -164,6 +168,13 @@ class Making:
             self._fading = rest if self._fading is None else torch.cat([self._fading, rest], 2)
             self._fading_from = window.end
         return own
+
+
+def noise_of(request: GenerationRequest, window: Window, shape: tuple[int, ...]) -> Tensor:
+    """Noise of a request's window: its seed, counted on from the window's start."""
+    generator = torch.Generator().manual_seed((request.seed + window.start) % 2**63)
+    noise = torch.randn(shape, generator=generator, device="cpu")  # the same on every device
+    return noise.to(torch.get_default_device())
 
 
 def _after(made: Tensor | None, back: int, part: Tensor) -> Tensor:
@@ -183,8 +194,3 @@ def footage(model: Model | OpenModel, latents: Tensor, tracks: Tensor | None, fp
         pixels_per_latent=vae.spatial_compression,
         track_config=model.denoiser.config.tracks,
     )
-
-
-def multiplies_bfloat16() -> bool:
-    """Whether this processor has bfloat16 dot products (AVX512-BF16 or AMX)."""
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

@@ -56,7 +56,7 @@ def paint(making: Making, window: Window, tracks: Tensor | None) -> Tensor:
         places: Draft | Tensor | None = None
         if tracks is not None:
             along = tracks[:, :, -(window.stop - window.history) :]
-            places = _together([_drafted(making.model, each, *size) for each in torch.split(along, 1)])
+            places = _drafted(making.model, along, *size)
             before = making.tracks_before(window)
             if before is not None and isinstance(places, Draft) and _partly_free(canvas).any():
                 canvas = _moved_along(canvas, _drafted(making.model, before, *size), places)
@@ -135,7 +135,7 @@ def _sigmas(model: Model | OpenModel, steps: int, canvas: Timeline) -> list[floa
 
 
 def _drafted(model: Model | OpenModel, tracks: Tensor, height: int, width: int) -> Draft | Tensor:
-    """What the denoiser makes of packed tracks (1 n t o), steadied if the model wants that.
+    """What the denoiser makes of packed tracks (b n t o), steadied if the model wants that.
 
     The mean of a draft moves too little inside a group of frames and too much from one to the next. A second
     draft is of groups that begin in the middle of the first one's; each frame is taken from that in which it
@@ -152,25 +152,14 @@ def _drafted(model: Model | OpenModel, tracks: Tensor, height: int, width: int) 
     second = model.denoiser.prepare(staggered(tracks, config), height, width)
     assert isinstance(second, Draft)
     ours, theirs = (vae.linear_frames(part.mean) for part in (draft, second))
-    inside = torch.arange(theirs.shape[1]) % frames
+    inside = torch.arange(theirs.shape[1], device=theirs.device) % frames
     better = (inside >= half - half // 2) & (inside < half + (half + 1) // 2)
-    better &= going_on(tracks, config).repeat_interleave(frames)
+    better = better & going_on(tracks, config).repeat_interleave(frames, 1)  # b f
+    between = slice(half, half + theirs.shape[1])
     mixed = ours.clone()
-    mixed[:, half : half + len(better)][:, better] = theirs[:, better]
+    mixed[:, between] = torch.where(better[:, :, None, None, None], theirs, ours[:, between])
     steady = vae.linear_latents(mixed)
     return replace(draft, mean=torch.cat([steady[:, :number], draft.mean[:, number:]], 1))
-
-
-def _together(drafts: list[Draft | Tensor]) -> Draft | Tensor:
-    """Drafts of several videos, or their tracks, as one batch."""
-    first = drafts[0]
-    if len(drafts) == 1:
-        return first
-    if isinstance(first, Tensor):
-        return torch.cat([draft for draft in drafts if isinstance(draft, Tensor)])
-    parts = [draft for draft in drafts if isinstance(draft, Draft)]
-    told, mean, std = (torch.cat([getattr(part, name) for part in parts]) for name in ("told", "mean", "std"))
-    return Draft(told, mean, std, first.usual)
 
 
 def _told_beside(canvas: Timeline) -> Timeline:
@@ -197,6 +186,8 @@ def _untold(canvas: Timeline, draft: Draft) -> Tensor:
     """What a draft (b c t h w) does not tell of what is known, carried from frame to frame, both ways, to
     where the draft stays the same: the grain of a floor, the look of what rests."""
     known = (canvas.noise_floor == 0).expand(-1, -1, *draft.mean.shape[3:])[:, None].float()  # b 1 t h w
+    if not known.any():
+        return torch.zeros_like(draft.mean)
     rest = (canvas.latents - draft.mean) * known
     change = draft.mean.diff(dim=2).square().mean(1, keepdim=True)
     stays = (-change / _SAME).exp()  # b 1 t-1 h w: from each frame to the next

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from tenku.checkpoint import Model
 from tenku.media import Frame, Video
-from tenku.pipeline.making import Making, OnProgress, ReadText, footage
+from tenku.pipeline.making import Making, OnProgress, ReadText, footage, noise_of
 from tenku.pipeline.painting import paint
 from tenku.pipeline.planning import plan
 from tenku.pipeline.video import DECODE_CHUNK, GenerationResult, VideoPipeline
 from tenku.sampling import stack_texts
-from tenku.timeline import Footage, GenerationRequest, Timeline, Window, windows
+from tenku.timeline import Footage, GenerationRequest, Tracks, Window
 from tenku.vae import to_pixels
 
 
@@ -26,7 +26,7 @@ def can_share(pipeline: VideoPipeline, requests: Sequence[GenerationRequest]) ->
         return False
     first = requests[0]
     alike = all(replace(each, prompt=first.prompt, seed=first.seed) == first for each in requests)
-    return alike and len(_windows(pipeline, pipeline.lay_out(first))) == 1
+    return alike and len(list(pipeline.windows(pipeline.lay_out(first)))) == 1
 
 
 def generate_together(
@@ -46,6 +46,18 @@ def generate_together(
         )
         for request, own, kept in zip(requests, frames, made.footage(), strict=True)
     ]
+
+
+@torch.inference_mode()
+def latents_along(pipeline: VideoPipeline, requests: Sequence[GenerationRequest], tracks: Tracks) -> Tensor:
+    """Normalised latents (b c t h w) of requests that differ in prompt and seed only, along tracks of one
+    video each; nothing is decoded."""
+    making = _making(pipeline, requests, tracks=tracks)
+    parts = []
+    for window in pipeline.windows(making.timeline):
+        along = plan(making, window)
+        parts.append(making.take(window, paint(making, window, along), along))
+    return torch.cat(parts, 2)
 
 
 @dataclass(slots=True)
@@ -72,8 +84,7 @@ class _Making(Making):
     def noise(self, window: Window, shape: tuple[int, ...]) -> Tensor:
         """What each request would draw alone, one after the other."""
         own = (shape[0] // self.size, *shape[1:])
-        seeds = [(request.seed + window.start) % 2**63 for request in self.requests]
-        return torch.cat([torch.randn(own, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
+        return torch.cat([noise_of(request, window, own) for request in self.requests])
 
 
 class Together:
@@ -95,22 +106,13 @@ class Together:
         """Requests that `can_share` a sampler call."""
         if not can_share(pipeline, requests):
             raise ValueError("these requests cannot share a sampler call; see can_share")
-        alone = pipeline.lay_out(requests[0])
-        timeline = replace(
-            alone,
-            latents=alone.latents.expand(len(requests), *alone.latents.shape[1:]),
-            noise_floor=alone.noise_floor.expand(len(requests), *alone.noise_floor.shape[1:]),
-        )
-        progress = on_progress or (lambda stage, done, total: None)
-        seconds = {} if seconds_by_stage is None else seconds_by_stage
-        build = partial(_Making, pipeline.model, pipeline.dtype, requests[0], timeline, progress, seconds)
-        return cls(pipeline, build(requests=tuple(requests)))
+        return cls(pipeline, _making(pipeline, requests, on_progress, seconds_by_stage))
 
     @torch.inference_mode()
     def frames(self) -> Iterator[list[Frame]]:
         """For each moment the frame (h w 3) of each video."""
         making, vae = self._making, self._pipeline.model.vae
-        (window,) = _windows(self._pipeline, making.timeline)
+        (window,) = self._pipeline.windows(making.timeline)
         tracks = plan(making, window)
         latents = paint(making, window, tracks)
         self._made = (latents, tracks)
@@ -138,6 +140,25 @@ class Together:
         return footage(self._pipeline.model, latents[own], planned, self._making.request.fps)
 
 
-def _windows(pipeline: VideoPipeline, timeline: Timeline) -> list[Window]:
-    defaults = pipeline.model.sampling
-    return list(windows(timeline, defaults.window_size, defaults.window_overlap))
+def _making(
+    pipeline: VideoPipeline,
+    requests: Sequence[GenerationRequest],
+    on_progress: OnProgress | None = None,
+    seconds: dict[str, float] | None = None,
+    tracks: Tracks | None = None,
+) -> _Making:
+    """The making of requests, perhaps along tracks of one video each."""
+    alone, config = pipeline.lay_out(requests[0]), pipeline.model.denoiser.config.tracks
+    timeline = replace(
+        alone,
+        latents=alone.latents.expand(len(requests), *alone.latents.shape[1:]),
+        noise_floor=alone.noise_floor.expand(len(requests), *alone.noise_floor.shape[1:]),
+    )
+    if tracks is not None and config is not None:
+        packed = tracks.packed(config)
+        floor = torch.zeros(packed.shape[0], *packed.shape[2:])
+        timeline = replace(timeline, tracks=packed, track_floor=floor)
+    progress = on_progress or (lambda stage, done, total: None)
+    seconds = {} if seconds is None else seconds
+    build = partial(_Making, pipeline.model, pipeline.dtype, requests[0], timeline, progress, seconds)
+    return build(requests=tuple(requests))

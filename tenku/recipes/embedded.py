@@ -38,6 +38,7 @@ from tenku.media import replacing
 from tenku.recipes.runs import Stop, check_folder, stopwatch
 from tenku.text import TextEncoder, TextEncoderConfig
 from tenku.training.denoiser import DenoiserTask, DenoiserTaskConfig
+from tenku.training.device import on_device
 from tenku.training.distributed import first_rank_first, join_world
 from tenku.training.draft import DraftTask, DraftTaskConfig
 from tenku.training.metrics import OutOfTimeError, announce
@@ -201,7 +202,7 @@ def embedded() -> EmbeddedRecipe:
             sketches("long_sketch", 65, 1_536, 13_000_000),
         ),
         held_out=clips("held_out", 17, 128, 128, 16, HELD_OUT_SEED, clips_per_chunk=16),
-        vae=VideoAutoencoderConfig(frame_depth=4),
+        vae=VideoAutoencoderConfig(frame_depth=8),
         vae_task=VaeTaskConfig(),
         vae_training=TrainerConfig(
             num_steps=1_200, muon_lr=1.2e-3, adamw_lr=3e-4, ema_decay=0.99, decay_share=0.4
@@ -258,7 +259,8 @@ def embedded() -> EmbeddedRecipe:
                 "clip": 0.48,
                 "wide_clip": 0.03,
                 "tall_clip": 0.03,
-            }
+            },
+            track_noise=0.004,
         ),
         draft_training=TrainerConfig(
             num_steps=3_600,
@@ -274,7 +276,7 @@ def embedded() -> EmbeddedRecipe:
             hidden_size=256,
             depth=5,
             num_heads=2,
-            tracks=replace(TRACKS, hidden_size=256),
+            tracks=replace(TRACKS, field_size=256, hidden_size=512, depth=4),
             refiner_depth=1,
             refiner_width=128,
         ),
@@ -294,11 +296,12 @@ def embedded() -> EmbeddedRecipe:
                 logit_std=1.3,
                 uniform_share=0.1,
                 high_share=0.1,
-                shared_share=0.75,
+                shared_share=0.55,
                 independent_share=0.05,
-                known_share=0.15,
+                known_share=0.35,
                 ramp_share=0.05,
             ),
+            track_noise=0.004,
             condition_dropout=0.03,
             text_dropout=0.1,
             track_dropout=0.04,
@@ -378,13 +381,14 @@ def run(
     workers: int | None = None,
     start: Model | None = None,
     stages: Sequence[str] = STAGES,
+    device: str | None = None,
 ) -> Model:
     """Train a recipe's model in `output` and return it; the finished one is also in `output/model`.
 
     OutOfTimeError after so many minutes; everything is saved then. `workers` simulate clips, one a core
-    unless said. Networks start as those of the model `start`, if one is given, and it is kept in `output` for
-    later runs; only `stages` are followed, and what belongs to the others stays as it starts or as an earlier
-    run in `output` left it.
+    unless said. Networks are trained on `device`, a GPU if there is one unless said. They start as those of
+    the model `start`, if one is given, and it is kept in `output` for later runs; only `stages` are followed,
+    and what belongs to the others stays as it starts or as an earlier run in `output` left it.
     """
     keep_freed_memory()
     rank, _ = join_world()
@@ -396,7 +400,8 @@ def run(
     plan.check()
     if start is not None and rank == 0:
         save_model(kept, start, torch.float32)
-    return plan.follow(workers or os.cpu_count() or 1)
+    with on_device(device):
+        return plan.follow(workers or os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -464,8 +469,8 @@ class _Run:
                     f"the stage {stage} needs the {needed}, which are not in {str(self.output)!r}; "
                     f"follow the stage {needed} too."
                 )
-        for network, wanted, found in _shapes(self.recipe, self.start) if self.start is not None else ():
-            if found != wanted:
+        for network, fits in _fitting(self.recipe, self.start) if self.start is not None else ():
+            if not fits:
                 raise UserError(
                     f"the {network} of the model to start from has another shape than the recipe's; "
                     "start from another model, or from none."
@@ -494,7 +499,7 @@ class _Run:
         if self._linear_path.exists():
             return
         if self.start is not None:
-            vae.load_state_dict(self.start.vae.state_dict())
+            vae.load_state_dict(self.start.vae.state_dict(), strict=False)  # new blocks are zero at the start
             self._keep(vae, self.start.denoiser.config.channel_std)
             return
         bucket = self.recipe.moving[0]
@@ -634,7 +639,7 @@ class _Run:
         trainer.resume()
         trainer.run(self.stop)
         trainer.put_averages()
-        if trainer.step < trainer.config.num_steps:
+        if not trainer.finished:
             raise OutOfTimeError
 
 
@@ -649,20 +654,22 @@ def _expert(trained: Denoiser | NoiseExperts, config: DenoiserConfig) -> Denoise
     return None
 
 
-def _shapes(recipe: EmbeddedRecipe, model: Model) -> list[tuple[str, object, object]]:
-    """The networks of a model to start from by name, and their configurations: the recipe's and its own.
+def _fitting(recipe: EmbeddedRecipe, model: Model) -> list[tuple[str, bool]]:
+    """The networks of a model to start from by name, and whether they have the recipe's shape.
 
-    Its denoiser may be one of the recipe's two.
+    Its denoiser may be one of the recipe's two, and its autoencoder may have fewer blocks.
     """
     planner, reader = model.planner, model.reader
+    theirs = model.vae.config
+    vae = replace(recipe.vae, decoder_depth=theirs.decoder_depth, frame_depth=theirs.frame_depth)
+    deeper = recipe.vae.decoder_depth >= theirs.decoder_depth and recipe.vae.frame_depth >= theirs.frame_depth
     wanted = [recipe.denoiser, *([] if recipe.low_noise is None else [recipe.low_noise.denoiser])]
-    fits = any(_expert(model.denoiser, config) is not None for config in wanted)
     return [
-        ("autoencoder", recipe.vae, model.vae.config),
-        ("text encoder", recipe.text_encoder, model.text_encoder.config),
-        ("planner", recipe.planner, recipe.planner if planner is None else planner.config),
-        ("reader", recipe.reader, recipe.reader if reader is None else reader.config),
-        ("denoiser", True, fits),
+        ("autoencoder", vae == theirs and deeper),
+        ("text encoder", recipe.text_encoder == model.text_encoder.config),
+        ("planner", planner is None or recipe.planner == planner.config),
+        ("reader", reader is None or recipe.reader == reader.config),
+        ("denoiser", any(_expert(model.denoiser, config) is not None for config in wanted)),
     ]
 
 

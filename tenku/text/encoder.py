@@ -116,11 +116,9 @@ class TextEncoder(nn.Module):
     def batch(self, tokens: Sequence[Tokens], length: int | None = None) -> tuple[Tensor, Tensor]:
         """Ids (b n) and the mask (b n) of real ones, padded to the longest, or padded or cut to `length`."""
         length = length or max([1, *(len(item.ids) for item in tokens)])
-        ids = torch.full((len(tokens), length), PADDING)
-        for row, item in enumerate(tokens):
-            ids[row, : len(item.ids)] = torch.tensor(item.ids[:length], dtype=torch.long)
-        device = self.words.weight.device
-        return ids.to(device), (ids != PADDING).to(device)
+        rows = [[*item.ids[:length], *[PADDING] * (length - len(item.ids))] for item in tokens]
+        ids = torch.tensor(rows, dtype=torch.long, device=self.words.weight.device)
+        return ids, ids != PADDING
 
     def forward(self, ids: Tensor, mask: Tensor) -> TextConditioning:
         """Ids and mask (b n) → registers and words (b r+n d)."""

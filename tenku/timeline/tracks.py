@@ -173,11 +173,11 @@ def staggered(packed: Tensor, config: TrackConfig) -> Tensor:
 
 
 def going_on(packed: Tensor, config: TrackConfig) -> Tensor:
-    """Whether each latent frame but the first (t − 1) goes on from the one before, with no cut between."""
+    """Whether each latent frame but the first (b t−1) goes on from the one before, with no cut between."""
     before = packed[:, config.camera(config.frames_per_latent - 1), :-1, -1]
     after = packed[:, config.camera(0), 1:, -1]
-    near = (before - after).abs().amax((0, 1)) < _NEAR
-    same = (packed[:, config.thing].diff(dim=2).abs() < 0.5).all(3).all(1).all(0)
+    near = (before - after).abs().amax(1) < _NEAR
+    same = (packed[:, config.thing].diff(dim=2).abs() < 0.5).all(3).all(1)
     return near & same
 
 

@@ -18,6 +18,7 @@ from tenku.media import Video, contact_sheet, write_picture
 from tenku.sampling import Guidance, guided, multistep, shifted_sigmas
 from tenku.text import TextConditioning, TextEncoder
 from tenku.timeline import text_to_video
+from tenku.training.device import half_precision, seeded
 from tenku.training.draft import with_errors
 from tenku.training.flow_step import Guess, Predict, compiled_denoiser, guess, inner_matrix
 from tenku.training.mixture import latent_mixture
@@ -111,15 +112,15 @@ class DenoiserTask:
         """Loss on clips kept out of training, at fixed noise levels shared by all frames."""
         figures = {}
         for bucket in self.held_out:
-            example = self._draw(bucket, self.config.held_out_batch, torch.Generator().manual_seed(0))
+            example = self._draw(bucket, self.config.held_out_batch, seeded(0))
             for level in (0.3, 0.6, 0.85, 0.97):
                 sigma = torch.full(example.latents.shape[:1] + example.latents.shape[2:3], level)
-                found = example.guess(self.predict.eager, sigma, torch.Generator().manual_seed(1))
+                found = example.guess(self.predict.eager, sigma, seeded(1))
                 for part, weight in (("", None), ("_objects", example.in_boxes)):
                     figures[f"{bucket.bucket.name}{part}@{level}"] = float(found.loss(weight).mean())
             sigma = torch.ones(example.latents.shape[:1] + example.latents.shape[2:3])
             nothing = torch.zeros(len(sigma))
-            found = example.guess(self.predict.eager, sigma, torch.Generator(), nothing)
+            found = example.guess(self.predict.eager, sigma, seeded(0), nothing)
             figures[f"{bucket.bucket.name}_error_from_nothing"] = float(found.loss().mean().sqrt())
         return figures
 
@@ -127,8 +128,8 @@ class DenoiserTask:
         """Held-out clips and pictures, and what is generated from their captions and tracks."""
         videos, labels = [], []
         for bucket in self.held_out:
-            example = self._draw(bucket, self.config.num_samples, torch.Generator().manual_seed(0))
-            with torch.autocast("cpu", torch.bfloat16):
+            example = self._draw(bucket, self.config.num_samples, seeded(0))
+            with half_precision():
                 pairs = [self.vae.decode(part).float() for part in (example.latents, self._sample(example))]
             for index, caption in enumerate(example.captions):
                 videos += [Video(frames=to_pixels(video[index]), fps=16) for video in pairs]
@@ -139,7 +140,7 @@ class DenoiserTask:
     def _sample(self, example: "_Example") -> Tensor:
         """Latents (b c t h w) like an example's, from its text and tracks and fixed noise."""
         shape = example.latents.shape
-        noise = self.sampling.temperature * torch.randn(shape, generator=torch.Generator().manual_seed(0))
+        noise = self.sampling.temperature * torch.randn(shape, generator=seeded(0))
         negative = self.text_encoder.encode([""] * len(noise))
         guidance = Guidance(scale=self.sampling.guidance_scale, interval=self.sampling.guidance_interval)
         velocity = guided(self.module, example.text, negative, guidance, example.tracks)
@@ -170,7 +171,7 @@ class DenoiserTask:
             "" if empty else write_caption(description, rng, config.plain_share)
             for description, empty in zip(descriptions, without_text.tolist(), strict=True)
         ]
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        with torch.no_grad(), half_precision():
             text = self.text_encoder.encode(captions, config.text_length)
         return _Example(self.vae.normalise(latents), text, packed, in_boxes, captions)
 

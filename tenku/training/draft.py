@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from tenku.data.latents import LatentBucket
 from tenku.denoiser import Draft, Drafter, TrackConfig, positions_in_boxes
 from tenku.media import Video, contact_sheet, write_picture
+from tenku.training.device import half_precision, seeded
 from tenku.training.flow_step import Compiled, inner_matrix
 from tenku.training.mixture import latent_mixture
 from tenku.training.trainer import StepLoss
@@ -76,9 +77,7 @@ class DraftTask:
         """Root mean square error of the draft on clips kept out of training, and of what lies in boxes."""
         figures = {}
         for bucket in self.held_out:
-            latents, packed, in_boxes = self._draw(
-                bucket, self.config.held_out_batch, torch.Generator().manual_seed(0)
-            )
+            latents, packed, in_boxes = self._draw(bucket, self.config.held_out_batch, seeded(0))
             means = [self.draft.eager(row, *latents.shape[3:]).mean for row in torch.split(packed, 1)]
             squared = (torch.cat(means) - latents).square().mean(1, keepdim=True)
             figures[f"{bucket.bucket.name}_error"] = float(squared.mean().sqrt())
@@ -91,9 +90,9 @@ class DraftTask:
         """Held-out clips and pictures above their drafts."""
         videos = []
         for bucket in self.held_out:
-            latents, packed, _ = self._draw(bucket, self.config.num_samples, torch.Generator().manual_seed(0))
+            latents, packed, _ = self._draw(bucket, self.config.num_samples, seeded(0))
             draft = self.draft.eager(packed, *latents.shape[3:])
-            with torch.autocast("cpu", torch.bfloat16):
+            with half_precision():
                 pairs = [self.vae.decode(part).float() for part in (latents, draft.mean)]
             videos += [
                 Video(frames=to_pixels(video[index]), fps=16)
@@ -114,7 +113,7 @@ class DraftTask:
 
 
 def _draft(module: Drafter, packed: Tensor, height: int, width: int) -> Draft:
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast(packed.device.type, torch.bfloat16):
         draft: Draft = module(packed, height, width)
     return draft
 

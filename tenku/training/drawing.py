@@ -29,7 +29,7 @@ def _draw(boxes: Tensor, there: Tensor, colours: Tensor, shapes: Tensor) -> Fram
     """Frames (t h w 3) of boxes (t o 5)."""
     frames = np.full((len(boxes), _SIDE, _SIDE, 3), _BACKGROUND, np.uint8)
     down, across = np.mgrid[-1 : 1 : _SIDE * 1j, -1 : 1 : _SIDE * 1j]
-    for frame, places in zip(frames, boxes.numpy(), strict=True):
+    for frame, places in zip(frames, boxes.cpu().numpy(), strict=True):
         for i in np.argsort(-places[:, 4]):
             x, y, width, height, _ = places[i]
             if there[i] == 0 or min(width, height) <= 0:

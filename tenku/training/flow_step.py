@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from tenku.denoiser import Denoiser
 from tenku.flow import add_noise, flow_loss
 from tenku.text import TextConditioning
+from tenku.training.device import half_precision
 from tenku.training.trainer import is_matrix
 
 Result = TypeVar("Result", covariant=True)
@@ -46,7 +47,7 @@ def guess(
     if temperature is not None:
         noise = noise * temperature[:, None, None, None, None]
     spread = sigma[:, None, :, None, None] if sigma.ndim == 2 else sigma[:, None]
-    with torch.autocast("cpu", torch.bfloat16):
+    with half_precision():
         velocity = predict(add_noise(latents, noise, spread), sigma, text.tokens, text.mask, tracks)
     return Guess(velocity, latents, noise, spread)
 

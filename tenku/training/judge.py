@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from tenku.evaluation.judge import CELL, OFFSET_UNIT, VIEW, Judge, Labels
 from tenku.media import write_picture
+from tenku.training.device import half_precision
 from tenku.training.trainer import StepLoss, is_matrix
 from tenku.worlds import SimulatedClip, WorldConfig, simulate_clip
 from tenku.worlds.vocabulary import COLOURS, SHAPES
@@ -69,7 +70,7 @@ def pictures_of(clip: SimulatedClip) -> Pictures:
     centres[:, :count] = (seen * [1, -1] + 1) / 2 * [width, height]
     instance = np.ascontiguousarray(truth.segmentation[:, ::CELL, ::CELL])
     arrays = (clip.frames, instance, looks, np.clip(centres, -2 * VIEW, 3 * VIEW))
-    return Pictures(*(torch.from_numpy(array) for array in arrays))
+    return Pictures(*(torch.as_tensor(array) for array in arrays))
 
 
 def simulate_pictures(directory: Path, config: JudgeTaskConfig, *, held_out: bool = False) -> Pictures:
@@ -214,7 +215,7 @@ class JudgeTask:
         if torch.randint(2, (), generator=generator):
             chosen = mirrored(chosen)
         frames = degrade(chosen.frames.permute(0, 3, 1, 2).float() / 127.5 - 1, generator)
-        with torch.autocast("cpu", torch.bfloat16):
+        with half_precision():
             said = self.module(frames)
         true = target_of(chosen)
         parts = self._parts(said, true)
@@ -277,7 +278,7 @@ class JudgeTask:
         assert isinstance(self.module, Judge)
         frames = self.held_out.frames[:: max(1, len(self.held_out.frames) // 8)][:8]
         said = next(self.module.look(frames))
-        write_picture(path, torch.cat([_row(frames), _row(painted(said))]).numpy())
+        write_picture(path, torch.cat([_row(frames), _row(painted(said))]).cpu().numpy())
 
 
 _PAINT: Final = torch.tensor(

@@ -10,6 +10,8 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tenku.training.device import on_gpu, wait_for_device
+
 _QUIET_SECONDS = 30.0  # between two lines where there is no terminal
 _SMOOTHING = 0.05
 
@@ -18,15 +20,18 @@ _SMOOTHING = 0.05
 def measure_matmul_peak(seconds: float = 0.4) -> float:
     """FLOP/s of the fastest of a few large bfloat16 matrix products, on this machine, now."""
     best = 0.0
-    for rows, columns in ((2048, 1024), (4096, 1024), (1024, 4096)):
-        a = torch.randn(rows, 1024, dtype=torch.bfloat16)
-        b = torch.randn(1024, columns, dtype=torch.bfloat16)
+    wait_for_device()
+    side = 8192 if on_gpu() else 1024
+    for rows, columns in ((2 * side, side), (4 * side, side), (side, 4 * side)):
+        a = torch.randn(rows, side, dtype=torch.bfloat16)
+        b = torch.randn(side, columns, dtype=torch.bfloat16)
         a @ b
         count, started = 0, time.perf_counter()
         while time.perf_counter() - started < seconds:
             a @ b
             count += 1
-        best = max(best, 2.0 * rows * 1024 * columns * count / (time.perf_counter() - started))
+            wait_for_device()
+        best = max(best, 2.0 * rows * side * columns * count / (time.perf_counter() - started))
     return best
 
 

@@ -15,11 +15,13 @@ from tenku.data.latents import latent_path
 from tenku.data.tracks import Sketches, load_sketches
 from tenku.media import Frames, remove_unfinished, replacing
 from tenku.pipeline import VideoPipeline
+from tenku.pipeline.together import latents_along
 from tenku.timeline import GenerationRequest, Tracks
 from tenku.vae import from_pixels
 from tenku.worlds.captions import plain_prompt
 
 _CELL = 8  # pixels a side of a latent position
+_TOGETHER = 32  # clips painted at once
 
 
 def paint_clips(
@@ -40,24 +42,31 @@ def paint_clips(
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
         sketches = load_sketches(clips, bucket, [index])
-        latents = [_painted(pipeline, bucket, sketches, row) for row in range(len(sketches))]
+        rows = range(len(sketches))
+        latents = [
+            _painted(pipeline, bucket, sketches, rows[first : first + _TOGETHER])
+            for first in rows[::_TOGETHER]
+        ]
         with replacing(path) as unfinished, unfinished.open("wb") as file:
-            np.save(file, torch.cat(latents).to(torch.float16).numpy())
+            np.save(file, torch.cat(latents).to(torch.float16).cpu().numpy())
     yield len(jobs), len(jobs)
 
 
-def _painted(pipeline: VideoPipeline, bucket: Bucket, sketches: Sketches, row: int) -> Tensor:
-    """What is painted (1 c t h w) along the tracks of one clip."""
-    tracks, descriptions = sketches.take([row], [False])
-    request = GenerationRequest(
-        prompt=plain_prompt(descriptions[0], "en"),
-        num_frames=bucket.num_frames,
-        height=bucket.height,
-        width=bucket.width,
-        fps=bucket.fps,
-        seed=row,
-    )
-    return pipeline.latents(request, tracks).float()
+def _painted(pipeline: VideoPipeline, bucket: Bucket, sketches: Sketches, rows: Sequence[int]) -> Tensor:
+    """What is painted (b c t h w) along the tracks of some clips."""
+    tracks, descriptions = sketches.take(rows, [False] * len(rows))
+    requests = [
+        GenerationRequest(
+            prompt=plain_prompt(description, "en"),
+            num_frames=bucket.num_frames,
+            height=bucket.height,
+            width=bucket.width,
+            fps=bucket.fps,
+            seed=row,
+        )
+        for row, description in zip(rows, descriptions, strict=True)
+    ]
+    return latents_along(pipeline, requests, tracks).float()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +156,7 @@ class PaintedClips:
             videos.append(frames[numbers, rows, columns])
         video = from_pixels(np.stack(videos))
         return PaintedCrops(
-            video, *(torch.from_numpy(np.stack(crops)).float() for crops in (latents, paintings))
+            video, *(torch.as_tensor(np.stack(crops)).float() for crops in (latents, paintings))
         )
 
 

@@ -16,6 +16,7 @@ from tenku.sampling import sample_tracks
 from tenku.text import TextConditioning, TextEncoder
 from tenku.timeline import Tracks
 from tenku.timeline.plans import plan_latents
+from tenku.training.device import half_precision, seeded
 from tenku.training.drawing import draw_tracks
 from tenku.training.flow_step import compiled_denoiser, guess, inner_matrix
 from tenku.training.mixture import Mixture
@@ -133,7 +134,7 @@ class PlannerTask:
         figures = {}
         for level in (0.3, 0.6, 0.9):
             sigma = torch.full(latents.shape[:1] + latents.shape[2:3], level)
-            found = guess(self.predict.eager, latents, sigma, text, torch.Generator().manual_seed(1))
+            found = guess(self.predict.eager, latents, sigma, text, seeded(1))
             figures[f"loss@{level}"] = float(found.loss().mean())
         return figures | _agreement(self.sample(text, latents.shape), tracks, self.tracks)
 
@@ -150,8 +151,8 @@ class PlannerTask:
 
     def sample(self, text: TextConditioning, shape: torch.Size) -> Tracks:
         """Tracks of texts, from fixed noise of a planner's latents' shape (b c t o 1)."""
-        noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-        with torch.autocast("cpu", torch.bfloat16):
+        noise = torch.randn(shape, generator=seeded(0))
+        with half_precision():
             return sample_tracks(
                 self.module,
                 text,
@@ -176,7 +177,7 @@ class PlannerTask:
         return plan_latents(tracks.packed(self.tracks), self.tracks)
 
     def _encode(self, captions: Sequence[str]) -> TextConditioning:
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        with torch.no_grad(), half_precision():
             text = self.text_encoder.encode(captions, self.config.text_length)
         return text.first(self.text_encoder.config.num_registers)
 

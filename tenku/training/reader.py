@@ -20,6 +20,7 @@ from tenku.denoiser import (
 )
 from tenku.media import contact_sheet, write_picture
 from tenku.timeline.tracks import tracks_of
+from tenku.training.device import half_precision, seeded
 from tenku.training.drawing import draw_tracks
 from tenku.training.mixture import latent_mixture
 from tenku.training.trainer import StepLoss, is_matrix
@@ -98,8 +99,8 @@ class ReaderTask:
         """Of held-out clips: objects found and rightly named, and how far their boxes are off (median)."""
         figures = {}
         for bucket in self.held_out:
-            latents, packed = self._draw(bucket, self.config.held_out_batch, torch.Generator().manual_seed(0))
-            with torch.autocast("cpu", torch.bfloat16):
+            latents, packed = self._draw(bucket, self.config.held_out_batch, seeded(0))
+            with half_precision():
                 objects, _ = self.module(latents)
             matched = self._match(objects, packed, _reach(latents))
             sizes = list(self.module.config.tracks.look_sizes)
@@ -126,7 +127,7 @@ class ReaderTask:
         """True tracks of held-out clips beside what is read, each a picture of outlines."""
         videos = []
         for bucket in self.held_out:
-            latents, packed = self._draw(bucket, self.config.num_samples, torch.Generator().manual_seed(0))
+            latents, packed = self._draw(bucket, self.config.num_samples, seeded(0))
             config = self.module.config.tracks
             read = tracks_of(self.module.read(latents), config)
             pairs = zip(draw_tracks(tracks_of(packed, config)), draw_tracks(read), strict=True)
@@ -140,7 +141,7 @@ class ReaderTask:
         return self.vae.normalise(latents), tracks.packed(self.module.config.tracks)
 
     def _loss(self, latents: Tensor, packed: Tensor) -> tuple[Tensor, dict[str, float]]:
-        with torch.autocast("cpu", torch.bfloat16):
+        with half_precision():
             objects, settings = self.module(latents)
         matched = self._match(objects, packed, _reach(latents))
         present, looks, poses = self._parts(objects)

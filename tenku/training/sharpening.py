@@ -18,6 +18,7 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from tenku.media import Video, contact_sheet, write_picture
+from tenku.training.device import half_precision, seeded
 from tenku.training.painted import PaintedClips
 from tenku.training.trainer import StepLoss
 from tenku.training.vae import psnr, psnr_of
@@ -113,7 +114,7 @@ class SharpeningTask:
         """The decoder's and the critic's losses of one batch; each trains its own parameters alone."""
         config, vae = self.config, self.module.vae
         whole = step % config.whole_picture_every == 0
-        batch = 1 if whole else config.batch_size
+        batch = max(1, config.batch_size // 4) if whole else config.batch_size
         crop = None if whole else config.crop
         drawn = self.clips.draw(batch, config.num_latent_frames, crop, generator)
         latents = torch.cat([vae.normalise(drawn.latents), drawn.painted])
@@ -121,7 +122,7 @@ class SharpeningTask:
         # The critic's strides begin anywhere: from the same pixels each time, they teach a pattern of dots.
         y, x = torch.randint(_STRIDE, (2,), generator=generator).tolist()
         seen = (..., slice(y, None), slice(x, None))
-        with torch.autocast("cpu", torch.bfloat16):
+        with half_precision():
             decoded = vae.decode_unnormalised(vae.denormalise(latents)).float()
             video = torch.cat([drawn.video, drawn.video])
             gradient, figures = self._decoder_gradient(decoded.detach(), video, base, seen)
@@ -202,14 +203,12 @@ class SharpeningTask:
 
     def _held_out(self) -> tuple[Tensor, Tensor, Tensor]:
         """Video and normalised latents, true and painted, of whole clips kept out of training."""
-        drawn = self.kept_back.draw(
-            self.config.num_held_out, self.config.num_latent_frames, None, torch.Generator().manual_seed(0)
-        )
+        drawn = self.kept_back.draw(self.config.num_held_out, self.config.num_latent_frames, None, seeded(0))
         return drawn.video, self.module.vae.normalise(drawn.latents), drawn.painted
 
     def _decode(self, latents: Tensor) -> Tensor:
         vae = self.module.vae
-        with torch.autocast("cpu", torch.bfloat16):
+        with half_precision():
             return vae.decode_unnormalised(vae.denormalise(latents)).float().clamp(-1, 1)
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tenku.text import TextEncoder
+from tenku.training.device import half_precision
 from tenku.training.scene_targets import (
     ABSENT,
     MAX_OBJECTS,
@@ -116,7 +117,7 @@ class TextTask:
         for start in range(0, len(texts), _GROUP):  # sorted by length: less padding
             group = by_length[start : start + _GROUP]
             ids, mask = self.module.encoder.batch([tokens[index] for index in group])
-            with torch.autocast("cpu", torch.bfloat16):
+            with half_precision():
                 logits = self.module(ids, mask)
             for key, value in _losses(logits, scene_targets([descriptions[i] for i in group])).items():
                 losses[key] = losses.get(key, torch.zeros(())) + value * (len(group) / len(texts))

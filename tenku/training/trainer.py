@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from tenku.errors import UserError
 from tenku.media import remove_unfinished, replacing
+from tenku.training.device import seeded
 from tenku.training.distributed import any_rank, average_gradients, copy_from_first_rank, join_world
 from tenku.training.metrics import Display, TrainingProgress, measure_matmul_peak
 from tenku.training.muon import Muon
@@ -70,10 +71,13 @@ class Task(Protocol):
 class TrainerConfig:
     """Length, learning rates and pace of a run: warm-up, constant, then linear decay over the last part.
 
-    Weight decay is for the matrices; `ema_decay` is that of the averaged weights, which are what is kept.
+    A run is at its end after `num_steps`, or after so many `seconds` of training if those are over first: its
+    learning rate is lowered in time for either, but where it is then depends on the machine. Weight decay is
+    for the matrices; `ema_decay` is that of the averaged weights, which are what is kept.
     """
 
     num_steps: int
+    seconds: float = math.inf
     muon_lr: float = 1.5e-3
     adamw_lr: float = 5e-4
     weight_decay: float = 0.0
@@ -91,11 +95,14 @@ class TrainerConfig:
         if not 0 <= self.decay_share <= 1:
             raise ValueError(f"decay_share must be between 0 and 1, not {self.decay_share}")
 
-    def lr_schedule(self, step: int) -> float:
-        """The factor on both learning rates at a step."""
+    def lr_schedule(self, step: int, seconds: float = 0.0) -> float:
+        """The factor on both learning rates at a step, so many seconds after the first."""
         rise = min(1.0, (step + 1) / max(1, self.warmup_steps))
         decay_steps = max(1.0, self.decay_share * self.num_steps)
-        return rise * max(0.0, min(1.0, (self.num_steps - step) / decay_steps))
+        left = min(1.0, (self.num_steps - step) / decay_steps)
+        if self.decay_share and self.seconds < math.inf:
+            left = min(left, (1 - seconds / self.seconds) / self.decay_share)
+        return rise * max(0.0, left)
 
 
 class Trainer:
@@ -106,6 +113,7 @@ class Trainer:
         self.config = config
         self.directory = directory
         self.step = 0
+        self.seconds = 0.0  # of training, evaluation and checkpoints left out
         self.rank, self.world_size = join_world()
         copy_from_first_rank(task.module.state_dict().values())
         self.parameters = {name: p for name, p in task.module.named_parameters() if p.requires_grad}
@@ -115,6 +123,12 @@ class Trainer:
         directory.mkdir(parents=True, exist_ok=True)
         if self.rank == 0:
             remove_unfinished(directory)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run is at its end."""
+        over = self.step > 0 and self.seconds >= self.config.seconds
+        return self.step >= self.config.num_steps or any_rank(over)
 
     @property
     def checkpoint_path(self) -> Path:
@@ -132,6 +146,7 @@ class Trainer:
             for optimizer, values in zip(self.optimizers, state["optimizers"], strict=True):
                 optimizer.load_state_dict(values)
             self.step = state["step"]
+            self.seconds = state.get("seconds", 0.0)
         self._forget_lost_steps()
         return True
 
@@ -141,6 +156,7 @@ class Trainer:
             return
         state = {
             "step": self.step,
+            "seconds": self.seconds,
             "weights": {name: p.detach() for name, p in self.parameters.items()},
             "averages": self.averages,
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
@@ -150,20 +166,21 @@ class Trainer:
             torch.save(state, file)
 
     def run(self, stop: Callable[[], bool] = lambda: False) -> None:
-        """Train until the last step, or until `stop` says so; the checkpoint is saved in both cases."""
+        """Train to the end, or until `stop` says so; the checkpoint is saved in both cases."""
         config = self.config
-        if self.step >= config.num_steps:
+        if self.finished:
             return
         saved = time.monotonic()
         with Display(self.task.name, config.num_steps, show=self.rank == 0) as display:
             progress = TrainingProgress(display, config.num_steps, measure_matmul_peak(), self.world_size)
-            while self.step < config.num_steps and not any_rank(stop()):
+            while not self.finished and not any_rank(stop()):
                 started = time.monotonic()
                 result, gradient_norm = self.train_step()
                 seconds = time.monotonic() - started
+                self.seconds += seconds
                 figures = progress.update(self.step, float(result.loss.detach()), result, seconds)
                 self._log({"step": self.step, "gradient_norm": gradient_norm, **figures, **result.figures})
-                if self.step % config.sample_steps == 0 or self.step == config.num_steps:
+                if self.step % config.sample_steps == 0 or self.finished:
                     self._look(display)
                 if time.monotonic() - saved > config.checkpoint_seconds:
                     self.save()
@@ -172,10 +189,8 @@ class Trainer:
 
     def train_step(self) -> tuple[StepLoss, float]:
         """One optimisation step; returns its loss and the gradient's norm before clipping."""
-        generator = torch.Generator().manual_seed(
-            (self.config.seed * 1_000_003 + self.step) * 4_099 + self.rank
-        )
-        factor = self.config.lr_schedule(self.step)
+        generator = seeded((self.config.seed * 1_000_003 + self.step) * 4_099 + self.rank)
+        factor = self.config.lr_schedule(self.step, self.seconds)
         for optimizer, lrs in zip(self.optimizers, self._base_lrs, strict=True):
             for group, lr in zip(optimizer.param_groups, lrs, strict=True):
                 group["lr"] = lr * factor

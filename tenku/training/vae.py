@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from tenku.data.clips import Bucket, made_chunks, read_chunk
 from tenku.media import Video, contact_sheet, write_picture
+from tenku.training.device import half_precision
 from tenku.training.trainer import StepLoss, is_matrix
 from tenku.vae import VideoAutoencoder, from_pixels, to_pixels
 
@@ -86,7 +87,7 @@ class VaeTask:
         whole = step % config.whole_picture_every == 0
         batch = max(1, config.batch_size // 4) if whole else config.batch_size
         video = self.clips.draw(batch, config.num_frames, None if whole else config.crop, generator)
-        with torch.autocast("cpu", torch.bfloat16):
+        with half_precision():
             latents = self.module.encode_unnormalised(video)
             noise = torch.randn(latents.shape, generator=generator)
             amount = config.latent_noise * torch.rand((batch, 1, 1, 1, 1), generator=generator)
@@ -122,7 +123,7 @@ class VaeTask:
 @torch.no_grad()
 def reconstruct(vae: VideoAutoencoder, video: Tensor) -> Tensor:
     """Encode and decode clips (b 3 t h w) in bfloat16, as in training."""
-    with torch.autocast("cpu", torch.bfloat16):
+    with half_precision():
         latents = vae.encode(video)
         return vae.decode(latents.float()).float()
 

@@ -52,4 +52,4 @@ def test_the_judge_is_one_of_the_recipes(tmp_path: Path, monkeypatch: pytest.Mon
     asked: list[tuple[Path, dict[str, object]]] = []
     monkeypatch.setattr("tenku.recipes.train_judge", lambda output, **more: asked.append((output, more)))
     run("judge", tmp_path, resume=True, minutes=2.0, steps=7)
-    assert asked == [(tmp_path, {"resume": True, "minutes": 2.0, "steps": 7})]
+    assert asked == [(tmp_path, {"resume": True, "minutes": 2.0, "steps": 7, "device": None})]

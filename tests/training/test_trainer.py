@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -195,6 +196,34 @@ def test_rates_rise_stay_and_fall() -> None:
     assert rates[99] == pytest.approx(1 / 40)
     assert all(first >= second for first, second in pairwise(rates[9:]))
     assert all(TrainerConfig(num_steps=1).lr_schedule(step) <= 1 for step in range(3))
+
+
+def test_rates_fall_in_time_for_what_is_over_first() -> None:
+    config = TrainerConfig(num_steps=1_000, warmup_steps=1, decay_share=0.4, seconds=60.0)
+    assert [config.lr_schedule(step, 0.0) for step in (0, 500, 800)] == [1.0, 1.0, pytest.approx(0.5)]
+    assert [config.lr_schedule(100, seconds) for seconds in (36.0, 48.0, 60.0, 61.0)] == pytest.approx(
+        [1.0, 0.5, 0.0, 0.0]
+    )
+    assert config.lr_schedule(900, 48.0) == pytest.approx(0.25)
+
+
+def test_a_run_is_at_its_end_when_its_seconds_are_over(tmp_path: Path) -> None:
+    def timed(seconds: float) -> Trainer:
+        trainer = reader_trainer(tmp_path / "run", 1_000)
+        trainer.config = replace(trainer.config, seconds=seconds)
+        return trainer
+
+    first = timed(0.001)
+    assert not first.finished
+    first.run()
+    assert first.step == 1
+    assert first.finished
+    second = timed(1_000.0)
+    assert second.resume()
+    assert second.seconds == first.seconds > 0  # they count on
+    assert not second.finished
+    second.run(stop=lambda: second.step == 3)
+    assert second.seconds > first.seconds
 
 
 @pytest.mark.parametrize(

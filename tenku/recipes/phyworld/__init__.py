@@ -42,6 +42,7 @@ def run(
     seed: int = 0,
     size: int = 64,
     start: Model | None = None,
+    device: str | None = None,
 ) -> PhyWorldModel:
     """Follow a recipe, named as on the command line, in `output`."""
     law, way = _law_and_way(name)
@@ -50,7 +51,13 @@ def run(
         raise UserError(f"there is no stage {strangers[0]!r}; there is {', '.join(STAGES)}.")
     recipe = phyworld(law, way, size=size, num_videos=num_videos, seed=seed)
     return follow_phyworld(
-        recipe.shortened(steps), output, resume=resume, minutes=minutes, stages=stages or STAGES, start=start
+        recipe.shortened(steps),
+        output,
+        resume=resume,
+        minutes=minutes,
+        stages=stages or STAGES,
+        start=start,
+        device=device,
     )
 
 

@@ -17,6 +17,7 @@ from tenku.pipeline.phyworld import BallReader, PhyWorldModel, law_text
 from tenku.recipes.phyworld.recipe import MOST_VIDEOS, TEXT_SIZE, PhyWorldRecipe
 from tenku.recipes.runs import Stop, check_folder, stopwatch
 from tenku.text import TextEncoder, TextEncoderConfig
+from tenku.training.device import on_device, seeded
 from tenku.training.metrics import OutOfTimeError, announce
 from tenku.training.phyworld import PhyWorldDraftTask, PhyWorldLatentsTask, PhyWorldPlannerTask
 from tenku.training.trainer import Task, Trainer, TrainerConfig
@@ -38,6 +39,7 @@ def follow_phyworld(
     minutes: float | None = None,
     stages: Sequence[str] = STAGES,
     start: Model | None = None,
+    device: str | None = None,
 ) -> PhyWorldModel:
     """Train a recipe's model in `output`; the finished one is also in `output/model`.
 
@@ -47,7 +49,9 @@ def follow_phyworld(
     """
     keep_freed_memory()
     check_folder(output, resume)
-    return _Run(recipe, output, stopwatch(minutes), tuple(stages), _fitting_start(recipe, start)).follow()
+    plan = _Run(recipe, output, stopwatch(minutes), tuple(stages), _fitting_start(recipe, start))
+    with on_device(device):
+        return plan.follow()
 
 
 def _fitting_start(recipe: PhyWorldRecipe, start: Model | None) -> PhyWorldModel | None:
@@ -163,7 +167,7 @@ class _Run:
         std = vae.initialise_from_pca(video, 0.0)
         vae.eval().requires_grad_(False)
         latents = torch.cat([vae.encode(part)[:, :, 0] for part in torch.split(video, _CHUNK)])
-        reader = BallReader.fit(latents, torch.from_numpy(positions[:, 0]), torch.from_numpy(some.radii))
+        reader = BallReader.fit(latents, torch.as_tensor(positions[:, 0]), torch.as_tensor(some.radii))
         return vae, std, reader
 
     def _train(self, stage: str, module: nn.Module, task: Task, config: TrainerConfig) -> float:
@@ -173,6 +177,6 @@ class _Run:
         if stage in self.stages:
             trainer.run(self.stop)
         trainer.put_averages()
-        if stage in self.stages and trainer.step < config.num_steps:
+        if stage in self.stages and not trainer.finished:
             raise OutOfTimeError
-        return trainer.step * task.loss(0, torch.Generator().manual_seed(0)).flops
+        return trainer.step * task.loss(0, seeded(0)).flops

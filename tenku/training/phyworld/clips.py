@@ -39,19 +39,19 @@ class PhyWorldTaskConfig:
 
 def drawn(motions: Motions, count: int, generator: torch.Generator) -> Motions:
     """So many clips at random."""
-    return motions.take(torch.randint(len(motions), (count,), generator=generator).numpy())
+    return motions.take(torch.randint(len(motions), (count,), generator=generator).cpu().numpy())
 
 
 def enlarged(motions: Motions, config: PhyWorldTaskConfig, generator: torch.Generator) -> Motions:
     """What finer clips would show if each were enlarged or made smaller, at a random place in the frame, and
     perhaps mirrored, as the configuration says."""
     b = len(motions)
-    scale = factors(config.scales, b, generator).numpy()[:, None]
-    place = torch.rand(b, 1, 1, 2, generator=generator).numpy() * WORLD_SIZE
+    scale = factors(config.scales, b, generator).cpu().numpy()[:, None]
+    place = torch.rand(b, 1, 1, 2, generator=generator).cpu().numpy() * WORLD_SIZE
     scale_of_places = scale[:, :, None, None]
     positions = motions.positions * scale_of_places + place * (1 - scale_of_places)
     if config.mirror:
-        flip = (torch.rand(b, 1, 1, generator=generator) < 0.5).numpy()
+        flip = (torch.rand(b, 1, 1, generator=generator) < 0.5).cpu().numpy()
         positions[..., 0] = np.where(flip, WORLD_SIZE - positions[..., 0], positions[..., 0])
     return replace(motions, positions=positions, radii=motions.radii * scale)
 

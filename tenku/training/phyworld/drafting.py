@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from tenku.denoiser import Draft, Drafter
 from tenku.evaluation.phyworld.scoring import find_balls, velocity_errors
 from tenku.pipeline.phyworld import ball_tracks, to_frames
+from tenku.training.device import half_precision
 from tenku.training.flow_step import inner_matrix
 from tenku.training.phyworld.clips import PhyWorldTaskConfig, drawn, enlarged, save_pairs
 from tenku.training.trainer import StepLoss
@@ -36,7 +37,7 @@ class PhyWorldDraftTask:
     def loss(self, step: int, generator: torch.Generator) -> StepLoss:
         """Squared error of the mean, and how far the spread is from it, over a batch of frames."""
         motions = drawn(self.training, self.config.batch_size, generator)
-        frames = torch.randint(motions.positions.shape[1], (len(motions),), generator=generator).numpy()
+        frames = torch.randint(motions.positions.shape[1], (len(motions),), generator=generator).cpu().numpy()
         still = motions.positions[np.arange(len(motions)), frames][:, None]
         seen = enlarged(replace(motions, positions=still), self.config, generator)
         latents, draft = self._pair(seen.positions, seen.radii, self.config.autocast)
@@ -49,8 +50,8 @@ class PhyWorldDraftTask:
     ) -> tuple[Tensor, Draft]:
         with torch.no_grad():
             latents = self.vae.encode(from_pixels(draw(positions, radii, self.config.size)))
-        tracks = ball_tracks(torch.from_numpy(positions), torch.from_numpy(radii))
-        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        tracks = ball_tracks(torch.as_tensor(positions), torch.as_tensor(radii))
+        with half_precision(enabled=autocast):
             draft: Draft = self.module(tracks.packed(self.module.config), *latents.shape[3:])
         return latents, draft
 

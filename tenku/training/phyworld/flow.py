@@ -12,6 +12,7 @@ from tenku.evaluation.phyworld.scoring import find_balls, velocity_errors
 from tenku.flow import add_noise, flow_loss
 from tenku.pipeline.phyworld import VELOCITY_UNIT, PhyWorldModel, plan_of, sights
 from tenku.text import TextConditioning
+from tenku.training.device import half_precision, seeded
 from tenku.training.flow_step import inner_matrix
 from tenku.training.phyworld.clips import PhyWorldTaskConfig, drawn, enlarged, factors, save_pairs
 from tenku.training.trainer import StepLoss
@@ -44,7 +45,7 @@ class _FlowTask:
             shaken = self.config.known_noise * torch.randn(seen.shape, generator=generator)
             seen = seen + shaken * known[:, None, None]
         text = self.text.tokens.expand(b, -1, -1), self.text.mask.expand(b, -1)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.config.autocast):
+        with half_precision(enabled=self.config.autocast):
             velocity = self.module(seen, sigma, *text, None, conditions)
         return flow_loss(velocity, latents, noise, spread).mean()
 
@@ -116,7 +117,7 @@ class PhyWorldPlannerTask(_FlowTask):
     def loss(self, step: int, generator: torch.Generator) -> StepLoss:
         """Flow loss over a batch of motions."""
         motions = drawn(self.training, self.config.batch_size, generator)
-        positions, radii = torch.from_numpy(motions.positions), torch.from_numpy(motions.radii)
+        positions, radii = torch.as_tensor(motions.positions), torch.as_tensor(motions.radii)
         plan, seen = _seen_and_planned(positions, radii, self.config, generator)
         loss = self._flow_loss(plan, generator, seen)
         grid = (plan.shape[2], plan.shape[3], 1)
@@ -125,10 +126,10 @@ class PhyWorldPlannerTask(_FlowTask):
 
     def evaluate(self) -> dict[str, float]:
         """The mean error of velocities, in world units a second, on motions kept out of training."""
-        positions = torch.from_numpy(self.held_out.positions)
-        radii = torch.from_numpy(self.held_out.radii)
+        positions = torch.as_tensor(self.held_out.positions)
+        radii = torch.as_tensor(self.held_out.radii)
         still = replace(self.config, scales=(1.0, 1.0), mirror=False)
-        plan, seen = _seen_and_planned(positions, radii, still, torch.Generator().manual_seed(0))
+        plan, seen = _seen_and_planned(positions, radii, still, seeded(0))
         level = torch.ones(len(plan), plan.shape[2])
         level[:, :KNOWN_FRAMES] = 0
         text = self.text.tokens.expand(len(plan), -1, -1), self.text.mask.expand(len(plan), -1)
