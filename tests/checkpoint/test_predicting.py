@@ -1,6 +1,7 @@
 """Peak memory from configurations: what is counted, what is drawn out, and what is chosen by it."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -135,17 +136,17 @@ def test_nothing_is_promised_where_nothing_fits() -> None:
 
 _MEASURED = """
 import json, sys, torch
-from tenku.checkpoint import keep_freed_memory
 from tenku.checkpoint.memory import peak_bytes
 from tenku.denoiser import Denoiser, DenoiserConfig
 
-keep_freed_memory()
 torch.set_num_threads(1)
 values, grid = json.loads(sys.argv[1])
 values["patch_size"] = tuple(values["patch_size"])
 dtype = torch.bfloat16
 with torch.inference_mode():
-    denoiser = Denoiser(DenoiserConfig(**values)).to(dtype).eval()
+    torch.set_default_dtype(dtype)  # nothing in float32 that is freed again and fills the gap
+    denoiser = Denoiser(DenoiserConfig(**values)).eval()
+    torch.set_default_dtype(torch.float32)
     text = torch.randn(2, 64, denoiser.config.text_size)
     def run(grid):
         read = denoiser.read(text)
@@ -160,17 +161,26 @@ with torch.inference_mode():
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's heap is what is followed")
 def test_a_process_really_grows_by_what_was_found() -> None:
-    """A block of Wan 1.3B's kind, half as wide, on 4,000 tokens twice: what is predicted of its growth."""
+    """A block of Wan 1.3B's kind, half as wide, on 4,000 tokens twice: what is predicted of its growth.
+
+    Every large piece is asked of the kernel and given back, so that the process holds what is alive and no
+    gaps: those differ from run to run, from 99 to 215 MB in all.
+    """
     config = replace(
         LARGE.denoisers[0], hidden_size=768, num_heads=6, mlp_width=3_072, depth=2, text_size=256
     )
     work = Work(num_latent_frames=5, height=50, width=64)
     told = json.dumps([asdict(config), [5, 50, 64]])
     ended = subprocess.run(
-        [sys.executable, "-c", _MEASURED, told], capture_output=True, text=True, check=True, timeout=300
+        [sys.executable, "-c", _MEASURED, told],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+        env={**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"},
     )
     predicted = denoiser_activations(config, work, torch.bfloat16)
-    assert predicted == pytest.approx(int(ended.stdout), rel=0.2)
+    assert predicted == pytest.approx(int(ended.stdout), rel=0.15)
 
 
 def test_a_decoder_takes_more_of_a_larger_picture_and_nothing_of_a_longer_clip() -> None:
