@@ -54,8 +54,8 @@ def train(
         raise UserError(f"--videos {videos} are none to learn from; choose at least 1.")
     if seed is not None and seed < 0:
         raise UserError(f"--seed {seed} is negative; choose 0 or more.")
-    if flops is not None and not (math.isfinite(flops) and flops >= 5e12):
-        raise UserError(f"--flops {flops:g} are too few to be fitted; choose at least 5e12.")
+    if flops is not None and not (math.isfinite(flops) and flops >= 3e12):
+        raise UserError(f"--flops {flops:g} are too few to be fitted; choose at least 3e12.")
     check_output_directory(output)
     from tenku import recipes
 

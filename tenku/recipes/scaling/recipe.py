@@ -154,13 +154,13 @@ def scaling(*, gpu: bool, largest: float | None = None) -> ScalingRecipe:
     """The drafter of the embedded model, on its clips: 24M latent positions; without a GPU, which could not
     see as many, on a sixth of them.
 
-    The `largest` budget that is fitted is 5.4e14 FLOPs on a GPU and 6.75e12 without one, half an hour on a
-    core or two; the last run costs four times as much. Budgets are four times apart, without a GPU two times,
+    The `largest` budget that is fitted is 5.4e14 FLOPs on a GPU and 3.375e12 without one, twenty minutes on
+    two cores; the last run costs four times as much. Budgets are four times apart, without a GPU two times,
     so that runs of 1×, 4× and 16× are there.
     """
     recipe = embedded()
     shares = recipe.draft_task.bucket_shares
-    largest, apart = (largest or 5.4e14, 4) if gpu else (largest or 6.75e12, 2)
+    largest, apart = (largest or 5.4e14, 4) if gpu else (largest or 3.375e12, 2)
     buckets = [bucket for bucket in recipe.filmed if bucket.name in shares]
     return ScalingRecipe(
         buckets=tuple(bucket if gpu else _sixth(bucket) for bucket in buckets),
