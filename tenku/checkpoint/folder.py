@@ -78,11 +78,11 @@ class Model:
 
 def save_model(folder: Path, model: Model, dtype: torch.dtype = torch.bfloat16) -> None:
     """Write a model: large tensors in `dtype`, small ones in float32; the configuration comes last."""
-    tensors = {}
-    for part, module in _parts(model):
-        for name, value in module.state_dict().items():
-            kept = value.to(dtype) if value.numel() >= _LARGE else value.float()
-            tensors[f"{part}.{name}"] = kept.contiguous().clone()
+    tensors = {
+        f"{part}.{name}": value
+        for part, module in _parts(model)
+        for name, value in as_kept(module, dtype).items()
+    }
     config = {
         "format": FORMAT,
         "vae": asdict(model.vae.config),
@@ -98,6 +98,15 @@ def save_model(folder: Path, model: Model, dtype: torch.dtype = torch.bfloat16) 
         unfinished.write_bytes(save(tensors))
     with replacing(folder / CONFIG_FILE) as unfinished:
         unfinished.write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def as_kept(module: nn.Module, dtype: torch.dtype = torch.bfloat16) -> dict[str, Tensor]:
+    """A network's tensors as files hold them: large ones in `dtype`, small ones, which halving hardly makes
+    smaller, in float32."""
+    return {
+        name: (value.to(dtype) if value.numel() >= _LARGE else value.float()).contiguous().clone()
+        for name, value in module.state_dict().items()
+    }
 
 
 def load_model(place: str | Path) -> Model:

@@ -1,6 +1,6 @@
 """Latents of simulated clips, encoded once and mapped while training."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,18 @@ def encode_clips(
 
     A chunk's latents are float16 (n c t h w).
     """
+
+    def encoded(bucket: Bucket, index: int) -> Tensor:
+        return encode_frames(vae, read_chunk(clips, bucket, index).frames)
+
+    return make_latents(encoded, clips, latents, buckets)
+
+
+def make_latents(
+    make: Callable[[Bucket, int], Tensor], clips: Path, latents: Path, buckets: Sequence[Bucket]
+) -> Iterator[tuple[int, int]]:
+    """Make the latents (n c t h w) of each chunk that exists and has none yet; yields (chunks done, chunks in
+    all). They are kept as float16."""
     for bucket in buckets:
         remove_unfinished(latents / bucket.name)
     jobs = [(b, i) for b in buckets for i in made_chunks(clips, b)]
@@ -46,10 +58,9 @@ def encode_clips(
         if path.exists():
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
-        frames = read_chunk(clips, bucket, index).frames
-        encoded = encode_frames(vae, frames).to(torch.float16)
+        made = make(bucket, index).to(torch.float16)
         with replacing(path) as unfinished, unfinished.open("wb") as file:
-            np.save(file, encoded.cpu().numpy())
+            np.save(file, made.cpu().numpy())
     yield len(jobs), len(jobs)
 
 

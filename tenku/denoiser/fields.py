@@ -17,7 +17,8 @@ _BESIDE: Final = 2.0  # lines of sight beside a box that may still meet what is 
 # How far from an object, in its radii, its shadow, its mirror image and its darkening of the floor reach.
 _SHADED, _MIRRORED, _DARKENED = 2.5, 1.5, 2.5
 # Asked about at a time, and what the last number of them is rounded up to. On a CPU they stay in the cache.
-_ROWS: Final = {"cpu": (8_192, 1_024), "cuda": (1_048_576, 1)}
+_ON_CPU: Final = (8_192, 1_024)
+_ELSEWHERE: Final = (1_048_576, 1)
 _SHARE_MET: Final = 0.15  # of all lines of sight and objects, how many come near each other
 
 
@@ -94,7 +95,7 @@ class TrackEncoder(nn.Module):
         at = near.nonzero(as_tuple=True)
         if not len(at[0]):
             return behind
-        rows, _ = _ROWS[near.device.type]
+        rows, _ = _blocks(near)
         blocks = zip(*(torch.split(places, rows) for places in at), strict=True)
         answers = zip(*(self._ask(objects.features(block)) for block in blocks), strict=True)
         looks, lights, covers = (torch.cat(parts) for parts in answers)
@@ -110,7 +111,7 @@ class TrackEncoder(nn.Module):
 
         A few rows too many: oneDNN keeps what it has prepared for every number of rows that it meets.
         """
-        num_rows, (_, rounded) = len(features), _ROWS[features.device.type]
+        num_rows, (_, rounded) = len(features), _blocks(features)
         features = functional.pad(features, (0, 0, 0, -num_rows % rounded))
         x = functional.silu(self.object_in(features))
         for layer in self.object_mids:
@@ -118,6 +119,10 @@ class TrackEncoder(nn.Module):
         x = functional.rms_norm(x, x.shape[-1:], None, 1e-6)
         cover = torch.sigmoid(self.cover(x)[:, 0].float())
         return self.look(x)[:num_rows], self.light(x)[:num_rows], cover[:num_rows]
+
+
+def _blocks(like: Tensor) -> tuple[int, int]:
+    return _ON_CPU if like.device.type == "cpu" else _ELSEWHERE
 
 
 @dataclass(frozen=True, slots=True)

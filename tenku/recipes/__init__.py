@@ -1,6 +1,7 @@
 """Recipes: functions that return everything that decides a model; `embedded` first."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tenku.checkpoint import load_model
@@ -61,7 +62,7 @@ def run(
     if flops is not None and recipe not in SCALING:
         raise UserError(f"--flops belongs to scaling; leave it out for {recipe!r}.")
     if recipe in PHYWORLD:
-        try:
+        with _in_time(recipe, output, minutes):
             run_phyworld(
                 recipe,
                 output,
@@ -74,8 +75,6 @@ def run(
                 start=load_model(start) if start is not None else None,
                 device=device,
             )
-        except OutOfTimeError:
-            _say_how_to_go_on(recipe, output, minutes)
         return
     if videos is not None or seed is not None:
         raise UserError(f"--videos and --seed belong to PhyWorld's recipes; leave them out for {recipe!r}.")
@@ -86,12 +85,10 @@ def run(
                 "--steps and --stage."
             )
         first = load_model(start) if start is not None else None
-        try:
+        with _in_time(recipe, output, minutes):
             run_scaling(
                 recipe, output, resume=resume, minutes=minutes, start=first, device=device, largest=flops
             )
-        except OutOfTimeError:
-            _say_how_to_go_on(recipe, output, minutes)
         return
     if recipe == _JUDGE and (start is not None or stages):
         raise UserError("the judge has one stage and starts from nothing; leave out --from and --stage.")
@@ -102,7 +99,7 @@ def run(
         train_judge(output, resume=resume, minutes=minutes, steps=steps, device=device)
         return
     numbers = _RECIPES[recipe]()
-    try:
+    with _in_time(recipe, output, minutes):
         follow(
             for_gpu(numbers) if device_of(device).type == "cuda" else numbers,
             output,
@@ -113,9 +110,12 @@ def run(
             stages=stages or STAGES,
             device=device,
         )
+
+
+@contextmanager
+def _in_time(recipe: str, output: Path, minutes: float | None) -> Iterator[None]:
+    """A block that may be out of time: then it is said how to go on."""
+    try:
+        yield
     except OutOfTimeError:
-        _say_how_to_go_on(recipe, output, minutes)
-
-
-def _say_how_to_go_on(recipe: str, output: Path, minutes: float | None) -> None:
-    print(f"stopped after {minutes:g} minutes; go on with: tenku train {recipe} -o {output} --resume")
+        print(f"stopped after {minutes:g} minutes; go on with: tenku train {recipe} -o {output} --resume")

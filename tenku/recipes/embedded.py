@@ -34,8 +34,7 @@ from tenku.data.tracks import Sketches, load_sketches, of_one_shot, track_config
 from tenku.denoiser import Denoiser, DenoiserConfig, Drafter, NoiseExperts, TrackReader, TrackReaderConfig
 from tenku.errors import UserError
 from tenku.flow import NoiseLevels
-from tenku.media import replacing
-from tenku.recipes.runs import Stop, check_folder, stopwatch
+from tenku.recipes.runs import Stop, check_folder, keep_autoencoder, stopwatch
 from tenku.text import TextEncoder, TextEncoderConfig
 from tenku.training.denoiser import DenoiserTask, DenoiserTaskConfig
 from tenku.training.device import on_device
@@ -500,18 +499,13 @@ class _Run:
             return
         if self.start is not None:
             vae.load_state_dict(self.start.vae.state_dict(), strict=False)  # new blocks are zero at the start
-            self._keep(vae, self.start.denoiser.config.channel_std)
+            keep_autoencoder(self._linear_path, vae, self.start.denoiser.config.channel_std)
             return
         bucket = self.recipe.moving[0]
         chosen = range(min(12, bucket.num_chunks))
         frames = [read_chunk(self.clips, bucket, index).frames[::2, :17] for index in chosen]
         video = from_pixels(np.concatenate(frames))
-        self._keep(vae, vae.initialise_from_pca(torch.cat([video, video.flip(-1)])))
-
-    def _keep(self, vae: VideoAutoencoder, std: Sequence[float]) -> None:
-        self._linear_path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(self._linear_path) as unfinished, unfinished.open("wb") as file:
-            torch.save({"vae": vae.state_dict(), "std": std}, file)
+        keep_autoencoder(self._linear_path, vae, vae.initialise_from_pca(torch.cat([video, video.flip(-1)])))
 
     def _train_text_encoder(self) -> TextEncoder:
         recipe = self.recipe

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from tenku.checkpoint import Model
-from tenku.data.clips import Bucket, made_chunks, read_chunk
-from tenku.data.latents import latent_path
+from tenku.data.clips import Bucket, read_chunk
+from tenku.data.latents import latent_path, make_latents
 from tenku.data.tracks import Sketches, load_sketches
-from tenku.media import Frames, remove_unfinished, replacing
+from tenku.media import Frames
 from tenku.pipeline import VideoPipeline
 from tenku.pipeline.together import latents_along
 from tenku.timeline import GenerationRequest, Tracks
@@ -31,25 +31,14 @@ def paint_clips(
 
     A chunk's painted latents are normalised and float16 (n c t h w).
     """
-    for bucket in buckets:
-        remove_unfinished(painted / bucket.name)
-    jobs = [(bucket, index) for bucket in buckets for index in made_chunks(clips, bucket)]
     pipeline = VideoPipeline(model)
-    for done, (bucket, index) in enumerate(jobs):
-        yield done, len(jobs)
-        path = latent_path(painted, bucket, index)
-        if path.exists():
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
+
+    def made(bucket: Bucket, index: int) -> Tensor:
         sketches = load_sketches(clips, bucket, [index])
-        rows = range(len(sketches))
-        latents = [
-            _painted(pipeline, bucket, sketches, rows[first : first + _TOGETHER])
-            for first in rows[::_TOGETHER]
-        ]
-        with replacing(path) as unfinished, unfinished.open("wb") as file:
-            np.save(file, torch.cat(latents).to(torch.float16).cpu().numpy())
-    yield len(jobs), len(jobs)
+        parts = torch.split(torch.arange(len(sketches)), _TOGETHER)
+        return torch.cat([_painted(pipeline, bucket, sketches, rows.tolist()) for rows in parts])
+
+    return make_latents(made, clips, painted, buckets)
 
 
 def _painted(pipeline: VideoPipeline, bucket: Bucket, sketches: Sketches, rows: Sequence[int]) -> Tensor:

@@ -127,8 +127,9 @@ class Trainer:
     @property
     def finished(self) -> bool:
         """Whether the run is at its end."""
-        over = self.step > 0 and self.seconds >= self.config.seconds
-        return self.step >= self.config.num_steps or any_rank(over)
+        if self.step >= self.config.num_steps or self.config.seconds == math.inf:
+            return self.step >= self.config.num_steps
+        return any_rank(self.step > 0 and self.seconds >= self.config.seconds)
 
     @property
     def checkpoint_path(self) -> Path:

@@ -8,14 +8,13 @@ of an embedded run, then `runs`, `scaling.jsonl` and `prediction.json`.
 from pathlib import Path
 from typing import Final
 
-import torch
-
 from tenku.checkpoint import Model
 from tenku.errors import UserError
 from tenku.recipes.scaling.following import follow_scaling, load_autoencoder
 from tenku.recipes.scaling.recipe import DrafterSize, PlannedRun, ScalingRecipe, scaling, tiny_scaling
 from tenku.recipes.scaling.records import Prediction, RunRecord, read_prediction, read_records
 from tenku.recipes.scaling.weights import WEIGHTS_FILE, load_drafter, save_drafter
+from tenku.training.device import device_of
 
 __all__ = [
     "NAMES",
@@ -55,7 +54,7 @@ def run(
 
     `largest` is the largest budget of FLOPs that is fitted, which a tiny recipe does not let be chosen.
     """
-    gpu = torch.cuda.is_available() if device is None else device.startswith("cuda")
+    gpu = device_of(device).type == "cuda"
     if name == _TINY and largest is not None:
         raise UserError("the runs of scaling-tiny are as large as they are; leave out --flops.")
     recipe = tiny_scaling() if name == _TINY else scaling(gpu=gpu, largest=largest)

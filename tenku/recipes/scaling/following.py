@@ -15,8 +15,7 @@ from tenku.data.latents import LatentBucket, encode_clips, load_latents
 from tenku.denoiser import Drafter
 from tenku.errors import UserError
 from tenku.evaluation.scaling import LEAST_RUNS, LawFit, fit_isoflops, fit_law
-from tenku.media import replacing
-from tenku.recipes.runs import Stop, check_folder, stopwatch
+from tenku.recipes.runs import Stop, check_folder, keep_autoencoder, stopwatch
 from tenku.recipes.scaling.recipe import DrafterSize, PlannedRun, ScalingRecipe
 from tenku.recipes.scaling.records import (
     Prediction,
@@ -86,9 +85,7 @@ def load_autoencoder(
             # Blocks of a deeper decoder are zero at the start.
             vae.load_state_dict(model.vae.state_dict(), strict=False)
             std = tuple(model.denoiser.config.channel_std)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(path) as unfinished, unfinished.open("wb") as file:
-                torch.save({"vae": vae.state_dict(), "std": std}, file)
+            keep_autoencoder(path, vae, std)
     except RuntimeError as error:
         raise UserError(
             "the autoencoder to start from has another shape than the recipe's; start from another model, or "

@@ -5,31 +5,26 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from tenku.checkpoint import as_kept
 from tenku.denoiser import Drafter, TrackConfig
 from tenku.errors import UserError
 from tenku.media import replacing
 
 WEIGHTS_FILE: Final = "drafter.safetensors"
-_LARGE: Final = 65_536  # numbers in a tensor: below it, halving saves nothing, as in a model's folder
 
 
 def save_drafter(path: Path, drafter: Drafter) -> None:
     """Write a drafter: large tensors in bfloat16, small ones in float32, its configuration beside them."""
-    tensors = {}
-    for name, value in drafter.state_dict().items():
-        kept = value.to(torch.bfloat16) if value.numel() >= _LARGE else value.float()
-        tensors[name] = kept.cpu().contiguous().clone()
     facts = {
         "tracks": json.dumps(asdict(drafter.config)),
         "channel_std": json.dumps(drafter.channel_std),
         "depth": str(len(drafter.blocks)),
     }
     with replacing(path) as unfinished:
-        save_file(tensors, unfinished, facts)
+        save_file(as_kept(drafter), unfinished, facts)
 
 
 def load_drafter(path: Path) -> Drafter:
